@@ -1,0 +1,4 @@
+//! outgate decides who may send through Postfix.
+#![forbid(unsafe_code)]
+
+pub mod model;
