@@ -195,8 +195,21 @@ mod tests {
     fn what_is_no_domain_is_refused() {
         let long = format!("{}.com", "a".repeat(64));
         for text in [
-            "", ".", "a..b", "-a.com", "a-.com", "a_b.com", "a b.com", "a.com..", "[192.0.2.1]",
-            "192.0.2.1", "a\0b.com", "xn--a.com", "a@b.com", "*.com", &long,
+            "",
+            ".",
+            "a..b",
+            "-a.com",
+            "a-.com",
+            "a_b.com",
+            "a b.com",
+            "a.com..",
+            "[192.0.2.1]",
+            "192.0.2.1",
+            "a\0b.com",
+            "xn--a.com",
+            "a@b.com",
+            "*.com",
+            &long,
         ] {
             assert!(Domain::parse(text).is_err(), "{text:?}");
         }

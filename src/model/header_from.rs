@@ -19,6 +19,13 @@ pub enum FromError {
     Empty,
 }
 
+impl FromError {
+    /// Nobody is named, as opposed to: it cannot be read.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, FromError::Empty)
+    }
+}
+
 /// Reads the value of one From field.
 pub fn parse(value: &[u8]) -> Result<Vec<Mailbox>, FromError> {
     let _ = value;

@@ -1,0 +1,143 @@
+//! What a decision is made from: the question as it was asked, and the facts that were looked up.
+
+use crate::model::address::Address;
+use crate::model::display_name::addresses_in;
+use crate::model::domain::Domain;
+use crate::model::header_from::{FromError, Mailbox};
+use crate::model::name::UserId;
+use crate::model::network::ClientAddress;
+use crate::model::sender::EnvelopeSender;
+use crate::model::user::{Ownership, Plan, SharedUser};
+
+/// Where in SMTP the question is asked.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Stage {
+    /// SMTP AUTH.
+    Auth,
+    /// MAIL FROM.
+    Mail,
+    /// RCPT TO.
+    Rcpt,
+    /// DATA.
+    Data,
+    /// End of message.
+    Eom,
+}
+
+impl Stage {
+    /// The name in the log.
+    pub fn id(self) -> &'static str {
+        match self {
+            Stage::Auth => "auth",
+            Stage::Mail => "mail",
+            Stage::Rcpt => "rcpt",
+            Stage::Data => "data",
+            Stage::Eom => "eom",
+        }
+    }
+}
+
+/// The envelope address as Postfix resolved it for a milter, `{mail_addr}`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Resolved {
+    /// This front end has no such thing.
+    NotAsked,
+    /// Postfix should have sent it and did not (its macro list was overridden).
+    Missing,
+    /// As sent; it may be unreadable itself.
+    As(EnvelopeSender),
+}
+
+/// What is asked about one message of one login. What is `None` was not given and is not judged.
+#[derive(Clone, Debug)]
+pub struct Question<'a> {
+    /// The login as it arrived.
+    pub login: &'a str,
+    /// The user that this session has been speaking for, if it has been seen before: a login that
+    /// has come to mean another user is refused.
+    pub session_user: Option<UserId>,
+    /// The client's address.
+    pub client: Option<ClientAddress>,
+    /// The envelope sender.
+    pub sender: Option<&'a EnvelopeSender>,
+    /// The envelope sender once more, as Postfix resolved it.
+    pub resolved: &'a Resolved,
+    /// The header From fields, parsed.
+    pub header_from: Option<&'a Result<Vec<Mailbox>, FromError>>,
+}
+
+/// What was looked up for a question.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// The user whose login it is.
+    pub user: Option<SharedUser>,
+    /// The plan of its account; looked up for mode `any-domain` only.
+    pub plan: Option<Plan>,
+    /// Who has verified the sender domains, or names above them.
+    pub owners: Vec<Lineage>,
+}
+
+impl Facts {
+    /// The lineage of a domain that was looked up.
+    pub fn lineage(&self, domain: &Domain) -> Option<&Lineage> {
+        self.owners.iter().find(|lineage| lineage.domain == *domain)
+    }
+}
+
+/// The verified domains at and above a name.
+#[derive(Clone, Debug)]
+pub struct Lineage {
+    /// The name that was asked about.
+    pub domain: Domain,
+    /// Nearest first.
+    pub verified: Vec<Ownership>,
+}
+
+/// The part of the configuration that decisions depend on.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Rules {
+    /// Characters that separate the extension of a local part, as in Postfix.
+    pub recipient_delimiter: String,
+    /// Display names that contain an address of a foreign domain are refused.
+    pub refuse_display_name_addresses: bool,
+    /// A login that nobody has passes, so that users can be moved over one by one.
+    pub allow_unknown_users: bool,
+    /// Nothing is refused, everything is logged.
+    pub audit: bool,
+}
+
+/// Which sender of a message a finding is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Field {
+    /// The envelope sender.
+    Envelope,
+    /// A mailbox of the header From.
+    HeaderFrom,
+    /// An address inside a display name of the header From.
+    DisplayName,
+}
+
+/// The domains whose lineage a question needs, without repetition: the engine looks them up.
+pub fn domains_in_question(question: &Question<'_>, rules: &Rules) -> Vec<Domain> {
+    let mut domains: Vec<Domain> = Vec::with_capacity(2);
+    let mut add = |address: &Address| {
+        if let Some(domain) = address.domain()
+            && !domains.contains(domain)
+        {
+            domains.push(domain.clone());
+        }
+    };
+    if let Some(EnvelopeSender::Address(address)) = question.sender {
+        add(address);
+    }
+    if let Some(Ok(mailboxes)) = question.header_from {
+        for mailbox in mailboxes {
+            add(&mailbox.address);
+            if rules.refuse_display_name_addresses {
+                let name = mailbox.display_name.as_deref().unwrap_or_default();
+                addresses_in(name).iter().for_each(&mut add);
+            }
+        }
+    }
+    domains
+}

@@ -1,0 +1,155 @@
+//! The closed list of reasons. Each has a stable name that scripts hold on to.
+
+use std::fmt;
+
+/// Why an answer is what it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Reason {
+    /// Nothing speaks against it.
+    Allowed,
+    /// A milter daemon that is declared as authenticated has a session without a login.
+    Unauthenticated,
+    /// Wrong password.
+    BadPassword,
+    /// Nobody has this name (AUTH).
+    NoSuchUser,
+    /// The user is suspended.
+    Suspended,
+    /// Not PLAIN or LOGIN, a broken response, or an authorization identity of somebody else.
+    Mechanism,
+    /// A password over a connection without TLS.
+    TlsRequired,
+    /// The client's address is not on the user's IP list.
+    IpNotAuthorized,
+    /// Too many wrong passwords from there, or for that name.
+    Throttled,
+    /// Nobody has this login (after AUTH), or it has come to mean somebody else.
+    UnknownUser,
+    /// The envelope sender is not among the user's domains.
+    SenderNotAllowed,
+    /// The envelope sender has no domain, or none that parses.
+    SenderMalformed,
+    /// The plan of the account does not include this sender.
+    Plan,
+    /// The sender domain is verified on another account of this host.
+    OwnedByAnotherAccount,
+    /// A mailbox of the header From is not among the user's domains.
+    HeaderFromNotAllowed,
+    /// The header From names nobody.
+    HeaderFromMissing,
+    /// The header From cannot be read, or can be read in two ways.
+    HeaderFromMalformed,
+    /// The sender domain publishes no SPF record.
+    SpfMissing,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// A fault of ours, or a fact that Postfix did not hand over.
+    InternalError,
+}
+
+/// The verdict of an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Verdict {
+    /// Go on.
+    Allow,
+    /// Never like this.
+    Refuse,
+    /// Not now.
+    Defer,
+}
+
+impl Reason {
+    /// The name in the log, in `explain` and in scripts.
+    pub fn id(self) -> &'static str {
+        match self {
+            Reason::Allowed => "allowed",
+            Reason::Unauthenticated => "unauthenticated",
+            Reason::BadPassword => "bad-password",
+            Reason::NoSuchUser => "no-such-user",
+            Reason::Suspended => "suspended",
+            Reason::Mechanism => "mechanism",
+            Reason::TlsRequired => "tls-required",
+            Reason::IpNotAuthorized => "ip-not-authorized",
+            Reason::Throttled => "throttled",
+            Reason::UnknownUser => "unknown-user",
+            Reason::SenderNotAllowed => "sender-not-allowed",
+            Reason::SenderMalformed => "sender-malformed",
+            Reason::Plan => "plan",
+            Reason::OwnedByAnotherAccount => "owned-by-another-account",
+            Reason::HeaderFromNotAllowed => "header-from-not-allowed",
+            Reason::HeaderFromMissing => "header-from-missing",
+            Reason::HeaderFromMalformed => "header-from-malformed",
+            Reason::SpfMissing => "spf-missing",
+            Reason::StoreUnavailable => "store-unavailable",
+            Reason::InternalError => "internal-error",
+        }
+    }
+
+    /// What the reason amounts to.
+    pub fn verdict(self) -> Verdict {
+        match self {
+            Reason::Allowed => Verdict::Allow,
+            Reason::StoreUnavailable | Reason::InternalError => Verdict::Defer,
+            Reason::Unauthenticated
+            | Reason::BadPassword
+            | Reason::NoSuchUser
+            | Reason::Suspended
+            | Reason::Mechanism
+            | Reason::TlsRequired
+            | Reason::IpNotAuthorized
+            | Reason::Throttled
+            | Reason::UnknownUser
+            | Reason::SenderNotAllowed
+            | Reason::SenderMalformed
+            | Reason::Plan
+            | Reason::OwnedByAnotherAccount
+            | Reason::HeaderFromNotAllowed
+            | Reason::HeaderFromMissing
+            | Reason::HeaderFromMalformed
+            | Reason::SpfMissing => Verdict::Refuse,
+        }
+    }
+
+    /// Whether audit mode turns the refusal into an allow. It never touches who a user is
+    /// (password, throttle, mechanism, TLS, unknown names at AUTH), a suspension, or trouble.
+    pub fn bows_to_audit(self) -> bool {
+        match self {
+            Reason::Unauthenticated
+            | Reason::IpNotAuthorized
+            | Reason::UnknownUser
+            | Reason::SenderNotAllowed
+            | Reason::SenderMalformed
+            | Reason::Plan
+            | Reason::OwnedByAnotherAccount
+            | Reason::HeaderFromNotAllowed
+            | Reason::HeaderFromMissing
+            | Reason::HeaderFromMalformed
+            | Reason::SpfMissing => true,
+            Reason::Allowed
+            | Reason::BadPassword
+            | Reason::NoSuchUser
+            | Reason::Suspended
+            | Reason::Mechanism
+            | Reason::TlsRequired
+            | Reason::Throttled
+            | Reason::StoreUnavailable
+            | Reason::InternalError => false,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Verdict::Allow => "allow",
+            Verdict::Refuse => "refuse",
+            Verdict::Defer => "defer",
+        })
+    }
+}

@@ -1,0 +1,148 @@
+//! Decisions in words: the reply that the sender reads.
+
+use super::facts::Field;
+use super::reason::Reason;
+use super::{About, Decision, Finding};
+use crate::model::reply::{MAX_LINE, MAX_REPLY, Reply, compose, escape};
+
+/// How replies are worded.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Wording {
+    /// Where the reader finds more; `{id}` stands for the decision's id. Empty: no link.
+    pub report_url: String,
+    /// Whether the sentence is told, or only the tag.
+    pub detail: bool,
+}
+
+/// The reply to a finding. `None` for what is allowed.
+///
+/// `login` is the login as it came, `sender` the bytes of the envelope sender: Postfix repeats
+/// them in front of a policy reply, and the line must still fit.
+pub fn reply(
+    decision: &Decision,
+    finding: &Finding,
+    wording: &Wording,
+    id: &str,
+    login: &str,
+    sender_len: usize,
+) -> Option<Reply> {
+    let fixed = |code, enhanced, text: &str| {
+        Some(Reply {
+            code,
+            enhanced,
+            text: text.to_owned(),
+        })
+    };
+    let (short, tag) = match finding.reason {
+        Reason::Allowed => return None,
+        Reason::Unauthenticated => return fixed(530, "5.7.0", "Authentication required"),
+        Reason::IpNotAuthorized => return fixed(535, "5.7.8", "IP not authorized"),
+        Reason::BadPassword | Reason::NoSuchUser | Reason::Mechanism | Reason::TlsRequired => {
+            return fixed(535, "5.7.8", "Authentication failed");
+        }
+        Reason::Throttled => return fixed(535, "5.7.8", "Too many failed logins, try again later"),
+        Reason::StoreUnavailable | Reason::InternalError => {
+            return fixed(
+                451,
+                "4.3.0",
+                "Temporary problem on the server, try again later",
+            );
+        }
+        Reason::Suspended
+        | Reason::UnknownUser
+        | Reason::SenderNotAllowed
+        | Reason::SenderMalformed
+        | Reason::Plan
+        | Reason::OwnedByAnotherAccount
+        | Reason::HeaderFromNotAllowed
+        | Reason::HeaderFromMissing
+        | Reason::HeaderFromMalformed => ("[ACL] Blocked", "[ACL] Blocked: "),
+        Reason::SpfMissing => ("[SPF_INVALID] Blocked", "[SPF_INVALID] Blocked: "),
+    };
+    let link = match wording.report_url.as_str() {
+        "" => String::new(),
+        url => format!(" See {}", url.replace("{id}", id)),
+    };
+    let text = if wording.detail {
+        compose(
+            tag,
+            &sentence(decision, finding, login),
+            &link,
+            room(sender_len),
+        )
+    } else {
+        format!("{short}{link}")
+    };
+    Some(Reply {
+        code: 550,
+        enhanced: "5.7.1",
+        text,
+    })
+}
+
+/// How many bytes the text may have, so that the line with Postfix's prefix stays within bounds.
+fn room(sender_len: usize) -> usize {
+    const CODE: usize = "550 5.7.1 ".len();
+    const PREFIX: usize = "<>: Sender address rejected: ".len();
+    let line = MAX_LINE.saturating_sub(PREFIX + sender_len);
+    MAX_REPLY.min(line).saturating_sub(CODE)
+}
+
+/// One sentence for the person who reads it: who, which sender, which field.
+fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
+    let who = match &decision.user {
+        Some(user) => format!("user {}", user.name),
+        None => format!("login {}", escape(login)),
+    };
+    let sentence = match (&finding.about, finding.reason) {
+        (
+            About::Sender {
+                field,
+                address,
+                domain,
+            },
+            reason,
+        ) => {
+            let domain = domain.as_ref().map_or("", |d| d.as_str());
+            let why = match reason {
+                Reason::Plan => "the plan of its account allows only domains of its own".to_owned(),
+                Reason::OwnedByAnotherAccount => format!("{domain} belongs to another account"),
+                Reason::SpfMissing => format!("{domain} has no SPF record that covers this relay"),
+                _ => String::new(),
+            };
+            let colon = if why.is_empty() { "" } else { ": " };
+            format!(
+                "{who} may not send as {} ({}){colon}{why}",
+                escape(address),
+                field_name(*field)
+            )
+        }
+        (About::Malformed { text, error }, _) => {
+            format!("{who} used the envelope sender {}: {error}", escape(text))
+        }
+        (About::ResolvesElsewhere { text, resolved }, _) => format!(
+            "{who} used the envelope sender {}, which this server would take for {}",
+            escape(text),
+            escape(resolved)
+        ),
+        (About::HeaderFrom(error), _) => {
+            format!("the header From of {who} cannot be used: {error}")
+        }
+        (About::LoginChangedHands, _) => {
+            format!("login {} has changed, log in again", escape(login))
+        }
+        (About::MissingMacro(_) | About::Nothing, Reason::Suspended) => {
+            format!("{who} is suspended")
+        }
+        (About::MissingMacro(_) | About::Nothing, _) => format!("{who} is not known here"),
+    };
+    escape(&sentence)
+}
+
+fn field_name(field: Field) -> &'static str {
+    match field {
+        Field::Envelope => "envelope sender",
+        Field::HeaderFrom => "header From",
+        Field::DisplayName => "name shown in the header From",
+    }
+}

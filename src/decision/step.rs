@@ -1,0 +1,266 @@
+//! The steps that led to a decision, as data: `explain` prints them.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use super::coverage::Cover;
+use crate::model::address::AddressError;
+use crate::model::domain::Domain;
+use crate::model::header_from::FromError;
+use crate::model::name::Name;
+use crate::model::network::Network;
+use crate::model::user::{CheckFrom, Mode};
+
+/// A rule, by the name that `explain` shows.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Rule {
+    /// TLS before a password.
+    Tls,
+    /// PLAIN or LOGIN, well formed.
+    Mechanism,
+    /// Not too many wrong passwords lately.
+    Throttle,
+    /// Somebody has this login.
+    Login,
+    /// The password is right.
+    Password,
+    /// The user is not suspended.
+    Status,
+    /// The client's address is on the IP list.
+    Client,
+    /// The envelope sender is one of the user's.
+    EnvelopeSender,
+    /// Each mailbox of the header From is one of the user's.
+    HeaderFrom,
+}
+
+impl Rule {
+    /// The rules about a message, in the order in which they are tried.
+    pub const MESSAGE: [Rule; 5] = [
+        Rule::Login,
+        Rule::Status,
+        Rule::Client,
+        Rule::EnvelopeSender,
+        Rule::HeaderFrom,
+    ];
+    /// The rules about a login, in the order in which they are tried.
+    pub const LOGIN: [Rule; 7] = [
+        Rule::Mechanism,
+        Rule::Tls,
+        Rule::Throttle,
+        Rule::Login,
+        Rule::Password,
+        Rule::Status,
+        Rule::Client,
+    ];
+
+    /// The name in `explain`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Rule::Tls => "tls",
+            Rule::Mechanism => "mechanism",
+            Rule::Throttle => "throttle",
+            Rule::Login => "login",
+            Rule::Password => "password",
+            Rule::Status => "status",
+            Rule::Client => "client",
+            Rule::EnvelopeSender => "envelope-sender",
+            Rule::HeaderFrom => "header-from",
+        }
+    }
+}
+
+/// How a rule came out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// It speaks for it.
+    Pass,
+    /// It speaks against it.
+    Fail,
+    /// It was not tried.
+    Skip,
+}
+
+impl Outcome {
+    /// The word in `explain`.
+    pub fn id(self) -> &'static str {
+        match self {
+            Outcome::Pass => "pass",
+            Outcome::Fail => "fail",
+            Outcome::Skip => "skip",
+        }
+    }
+}
+
+/// One rule tried, and what it found.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Which.
+    pub rule: Rule,
+    /// How it came out.
+    pub outcome: Outcome,
+    /// What it found; put into words only when somebody reads them.
+    pub detail: Detail,
+}
+
+/// What a rule found. `Display` is the sentence of `explain`.
+#[derive(Clone, Debug)]
+pub enum Detail {
+    /// The question does not say.
+    NotGiven,
+    /// An earlier rule settled it.
+    Settled,
+    /// The login is this user.
+    User(Name, Mode),
+    /// Nobody has the login.
+    UnknownLogin,
+    /// Nobody has the login, and the configuration lets it pass.
+    UnknownLoginAllowed,
+    /// Another user has it now.
+    LoginChangedHands,
+    /// Not suspended.
+    Active,
+    /// Suspended.
+    Suspended,
+    /// From anywhere.
+    NoIpList,
+    /// This entry has the address.
+    Network(Network),
+    /// Postfix does not know the address.
+    ClientUnknown,
+    /// No entry has it.
+    NotInList(IpAddr),
+    /// The user's `check-from` leaves this out.
+    CheckFrom(CheckFrom),
+    /// Bounces and receipts.
+    NullSender,
+    /// Not an address.
+    Malformed(AddressError),
+    /// Postfix did not send `{mail_addr}`.
+    MissingMacro,
+    /// Postfix would send it from elsewhere.
+    ResolvesElsewhere(String),
+    /// The header From cannot be used.
+    HeaderFrom(FromError),
+    /// An address literal.
+    Literal,
+    /// Allowed, and why.
+    Covered(Domain, Cover),
+    /// Not allowed in this mode; the other account's domain, if that is why.
+    NotCovered(Domain, Mode, Option<Domain>),
+    /// Mode `any-domain` ends where another account's domains begin.
+    OwnedElsewhere(Domain),
+    /// Mode `any-domain` needs plan `pro`.
+    PlanFree,
+    /// No SPF record of this domain was found.
+    NoSpf(Domain),
+    /// Something that should have been looked up was not.
+    MissingFact,
+    /// The connection is encrypted, or need not be.
+    TlsFine,
+    /// It is not.
+    TlsMissing,
+    /// Understood.
+    MechanismFine,
+    /// Not understood, and why.
+    MechanismRefused(&'static str),
+    /// Not too many lately.
+    ThrottleFine,
+    /// Too many.
+    Throttled,
+    /// Right.
+    PasswordRight,
+    /// Wrong.
+    PasswordWrong,
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Detail::NotGiven => f.write_str("not given, not judged"),
+            Detail::Settled => f.write_str("not reached"),
+            Detail::User(name, mode) => write!(f, "user {name}, mode {}", mode_name(*mode)),
+            Detail::UnknownLogin => f.write_str("no user has this login"),
+            Detail::UnknownLoginAllowed => {
+                f.write_str("no user has this login; enforcement.unknown-user lets it pass")
+            }
+            Detail::LoginChangedHands => {
+                f.write_str("another user has this login since the session began")
+            }
+            Detail::Active => f.write_str("active"),
+            Detail::Suspended => f.write_str("suspended"),
+            Detail::NoIpList => f.write_str("no IP list: from anywhere"),
+            Detail::Network(network) => write!(f, "in {network}"),
+            Detail::ClientUnknown => {
+                f.write_str("the client's address is not known, and the user has an IP list")
+            }
+            Detail::NotInList(address) => write!(f, "{address} is not in the user's IP list"),
+            Detail::CheckFrom(CheckFrom::Both) => f.write_str("checked"),
+            Detail::CheckFrom(CheckFrom::Envelope) => f.write_str("check-from is envelope"),
+            Detail::CheckFrom(CheckFrom::Header) => f.write_str("check-from is header"),
+            Detail::NullSender => f.write_str("the null sender is allowed to every user"),
+            Detail::Malformed(error) => error.fmt(f),
+            Detail::MissingMacro => f.write_str(
+                "Postfix did not send {mail_addr}: take milter_mail_macros out of main.cf",
+            ),
+            Detail::ResolvesElsewhere(address) => {
+                write!(
+                    f,
+                    "Postfix resolves it to {address:?}, which is another domain"
+                )
+            }
+            Detail::HeaderFrom(error) => error.fmt(f),
+            Detail::Literal => f.write_str("nobody can be granted an address literal"),
+            Detail::Covered(domain, cover) => write!(f, "{domain}: {cover}"),
+            Detail::NotCovered(domain, mode, owner) => {
+                not_covered(f, domain, *mode, owner.as_ref())
+            }
+            Detail::OwnedElsewhere(domain) => write!(f, "{domain} is verified on another account"),
+            Detail::PlanFree => {
+                f.write_str("the account's plan is free: only its own verified domains")
+            }
+            Detail::NoSpf(domain) => write!(
+                f,
+                "{domain} is not verified on the account, and no SPF record is known"
+            ),
+            Detail::MissingFact => f.write_str("a fact is missing"),
+            Detail::TlsFine => f.write_str("the password is protected, or need not be"),
+            Detail::TlsMissing => {
+                f.write_str("the session is not encrypted, and auth.require-tls is on")
+            }
+            Detail::MechanismFine => f.write_str("understood"),
+            Detail::MechanismRefused(why) => f.write_str(why),
+            Detail::ThrottleFine => f.write_str("not too many wrong passwords"),
+            Detail::Throttled => f.write_str("too many different wrong passwords lately"),
+            Detail::PasswordRight => f.write_str("right"),
+            Detail::PasswordWrong => f.write_str("wrong"),
+        }
+    }
+}
+
+/// The word for a mode on the command line.
+pub fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Default => "default",
+        Mode::AllDomains => "all-domains",
+        Mode::AnyDomain => "any-domain",
+    }
+}
+
+fn not_covered(
+    f: &mut fmt::Formatter<'_>,
+    domain: &Domain,
+    mode: Mode,
+    owner: Option<&Domain>,
+) -> fmt::Result {
+    match mode {
+        Mode::Default => write!(f, "{domain}: no grant that counts covers it")?,
+        Mode::AllDomains | Mode::AnyDomain => {
+            write!(f, "{domain}: no verified domain of the account covers it")?
+        }
+    }
+    match owner {
+        Some(owner) => write!(f, "; {owner} is verified on another account"),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,202 @@
+//! Where state lives: the narrow door behind which SQLite, PostgreSQL or a map in memory can stand.
+//!
+//! [`Store`] answers the few indexed questions that a decision asks, and takes what decisions
+//! leave behind. [`Transaction`] is the operators' side: whole records, read and written inside one
+//! transaction; the rules about them are in `manage`, so that every store obeys the same.
+//! Stores know no protocol and make no decisions.
+
+pub mod memory;
+pub mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use thiserror::Error;
+
+use crate::model::domain::Domain;
+use crate::model::name::{Login, Name, UserId};
+use crate::model::user::{Account, DomainRecord, Ownership, Plan, User, UserRecord};
+
+/// What the store could not do. The caller answers 451, never allow.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Locked by somebody else, or a time-out. Worth another try.
+    #[error("the store is locked: {0}")]
+    Busy(String),
+    /// No space, or not writable: reading may still work.
+    #[error("the store cannot be written: {0}")]
+    ReadOnly(String),
+    /// Missing, replaced, damaged, of a newer schema, or an I/O error.
+    #[error("the store cannot be used: {0}")]
+    Unusable(String),
+}
+
+/// A pending answer of a store.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// A stored password hash (PHC string) and the version of the credential it belongs to.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// PHC string.
+    pub hash: String,
+    /// [`User::credential_version`] at the time of reading.
+    pub version: u64,
+}
+
+/// A user was used: it logged in, or a message of its was accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Use {
+    /// Who.
+    pub user: UserId,
+    /// When.
+    pub at: Timestamp,
+    /// The neighbourhood it logged in from; `None` where it did not log in with us.
+    pub network: Option<IpNet>,
+}
+
+/// Something that operators changed: what was remembered of it is to be forgotten.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// The user behind this login, or that there is none.
+    Login(Login),
+    /// Who owns this domain.
+    Domain(Domain),
+    /// Plan or quotas of this account.
+    Account(Name),
+    /// Too much to list, or unknown.
+    Everything,
+}
+
+/// The changes after a certain one.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Changes {
+    /// The number of the newest change.
+    pub last: u64,
+    /// What changed, oldest first, without repetition.
+    pub changes: Vec<Change>,
+}
+
+/// What the daemon asks and leaves behind.
+pub trait Store: Send + Sync + 'static {
+    /// The user whose name or extra login this is.
+    fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>>;
+
+    /// On which account exactly this name is verified.
+    fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>>;
+
+    /// The plan of an account.
+    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>>;
+
+    /// The password hash of a user.
+    fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>>;
+
+    /// Whether this user has logged in from this network since then.
+    fn logged_in_from(&self, user: UserId, network: IpNet, since: Timestamp) -> Answer<'_, bool>;
+
+    /// Keeps last uses and networks. Users that are gone are passed over.
+    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()>;
+
+    /// Replaces a hash by one of the same password with the present parameters, unless the
+    /// credential has changed meanwhile. Ends no remembered login.
+    fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()>;
+
+    /// The changes made after number `after`, by whatever process.
+    fn changes(&self, after: u64) -> Answer<'_, Changes>;
+
+    /// The operators' side. Runs `work` in one transaction: its writes happen together with
+    /// the record of what changed if it returns `Ok`, and not at all otherwise. Blocks.
+    fn transact(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
+    fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+}
+
+/// What is done inside a transaction.
+pub type Work<'a> = dyn FnMut(&mut dyn Transaction) -> Result<(), ManageError> + 'a;
+
+/// Why an operator's wish was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ManageError {
+    /// It breaks a rule; the hint names what to do instead.
+    #[error("{error}")]
+    Refused {
+        /// What was refused and why.
+        error: String,
+        /// The next command, or empty.
+        hint: String,
+    },
+    /// The store could not do it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl ManageError {
+    /// A refusal with a hint.
+    pub fn refused(error: impl Into<String>, hint: impl Into<String>) -> ManageError {
+        ManageError::Refused {
+            error: error.into(),
+            hint: hint.into(),
+        }
+    }
+}
+
+/// Which users a listing shows.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UserFilter {
+    /// Only of this account.
+    pub account: Option<Name>,
+    /// Only those not used since then (or never, if they are older than that).
+    pub unused_since: Option<Timestamp>,
+}
+
+/// Whole records, inside one transaction. `put` inserts or replaces what has the same key.
+///
+/// The caller has checked all rules; a store only keeps keys unique.
+pub trait Transaction {
+    /// All accounts, by name.
+    fn accounts(&mut self) -> Result<Vec<Account>, StoreError>;
+    /// One account.
+    fn account(&mut self, name: &Name) -> Result<Option<Account>, StoreError>;
+    /// How many users and domains it owns.
+    fn account_size(&mut self, name: &Name) -> Result<(u64, u64), StoreError>;
+    /// Keeps an account.
+    fn put_account(&mut self, account: &Account) -> Result<(), StoreError>;
+    /// Forgets an account that owns nothing.
+    fn remove_account(&mut self, name: &Name) -> Result<(), StoreError>;
+
+    /// Domains, by name: of one account or of all.
+    fn domains(&mut self, account: Option<&Name>) -> Result<Vec<DomainRecord>, StoreError>;
+    /// This domain on every account that has it, pending or verified.
+    fn claims(&mut self, domain: &Domain) -> Result<Vec<DomainRecord>, StoreError>;
+    /// Keeps a domain (key: account and domain).
+    fn put_domain(&mut self, domain: &DomainRecord) -> Result<(), StoreError>;
+    /// Forgets a domain of an account.
+    fn remove_domain(&mut self, account: &Name, domain: &Domain) -> Result<(), StoreError>;
+
+    /// The user of this name (not: of this extra login).
+    fn user_named(&mut self, name: &Name) -> Result<Option<UserRecord>, StoreError>;
+    /// The user of this id.
+    fn user_with_id(&mut self, id: UserId) -> Result<Option<UserRecord>, StoreError>;
+    /// Whose name or extra login this is.
+    fn login_owner(&mut self, login: &Login) -> Result<Option<UserId>, StoreError>;
+    /// Shows users by name, one after the other, without holding them all.
+    fn each_user(
+        &mut self,
+        filter: &UserFilter,
+        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
+    ) -> Result<(), ManageError>;
+    /// Users of an account that have a grant on this domain or on a name below it.
+    fn users_granted_under(
+        &mut self,
+        account: &Name,
+        domain: &Domain,
+    ) -> Result<Vec<UserId>, StoreError>;
+    /// Keeps a user (key: id), with a new password hash, or with the one that it has.
+    fn put_user(&mut self, user: &UserRecord, hash: Option<&str>) -> Result<(), StoreError>;
+    /// The password hash of a user.
+    fn password_hash(&mut self, id: UserId) -> Result<Option<String>, StoreError>;
+    /// Forgets a user, its logins and its hash.
+    fn remove_user(&mut self, id: UserId) -> Result<(), StoreError>;
+}
