@@ -1,6 +1,23 @@
 //! outgate decides who may send through Postfix.
+//!
+//! Bytes become domain types at the edge ([`front`], [`config`], [`cli`]); one pure core
+//! ([`decision`]) judges facts; [`engine`] is where facts, decision and log meet. ARCHITECTURE.md
+//! has the map.
 #![forbid(unsafe_code)]
 
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod decision;
+pub mod directory;
+pub mod engine;
+pub mod front;
+pub mod journal;
+pub mod manage;
 pub mod model;
 pub mod store;
+pub mod telemetry;
+pub mod uses;

@@ -1,1 +1,5 @@
-fn main() {}
+//! The program `outgate`: the daemon and its command line.
+
+fn main() -> std::process::ExitCode {
+    outgate::cli::run()
+}

@@ -104,11 +104,14 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
             reason,
         ) => {
             let domain = domain.as_ref().map_or("", |d| d.as_str());
-            let why = match reason {
-                Reason::Plan => "the plan of its account allows only domains of its own".to_owned(),
-                Reason::OwnedByAnotherAccount => format!("{domain} belongs to another account"),
-                Reason::SpfMissing => format!("{domain} has no SPF record that covers this relay"),
-                _ => String::new(),
+            let why = if reason == Reason::Plan {
+                "the plan of its account allows only domains of its own".to_owned()
+            } else if reason == Reason::OwnedByAnotherAccount {
+                format!("{domain} belongs to another account")
+            } else if reason == Reason::SpfMissing {
+                format!("{domain} has no SPF record that covers this relay")
+            } else {
+                String::new()
             };
             let colon = if why.is_empty() { "" } else { ": " };
             format!(

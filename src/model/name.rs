@@ -1,5 +1,6 @@
 //! Names: of users, accounts and logins, and the ids that stay when names change.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -76,10 +77,7 @@ impl Login {
         if text.is_empty() || text.len() > 4 * 255 {
             return Err(refused());
         }
-        let folded: Arc<str> = if text
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase())
-        {
+        let folded: Arc<str> = if Login::is_folded(text) {
             Arc::from(text)
         } else {
             Arc::from(text.to_lowercase())
@@ -94,6 +92,18 @@ impl Login {
 
     /// The login as compared.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the text is a login that needs no folding: lower-case ASCII, as nearly all are.
+    pub fn is_folded(text: &str) -> bool {
+        text.bytes()
+            .all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase())
+    }
+}
+
+impl Borrow<str> for Login {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }

@@ -1,0 +1,90 @@
+//! Reading the configuration file. An error names file, line, key and problem.
+
+use std::fmt;
+use std::path::Path;
+
+use super::Config;
+
+/// What is wrong with a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    file: String,
+    line: Option<usize>,
+    key: Option<String>,
+    problem: String,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(line) = self.line {
+            write!(f, ":{line}")?;
+        }
+        if let Some(key) = &self.key {
+            write!(f, ": {key}")?;
+        }
+        write!(f, ": {}", self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Reads and checks a file. A file that is missing or cannot be read is an error: a daemon that
+/// runs on defaults because it may not read its configuration is worse than none.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let file = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
+        file: file.clone(),
+        line: None,
+        key: None,
+        problem: format!("cannot read it: {e}"),
+    })?;
+    parse(&text, &file)
+}
+
+/// Checks the text of a file; `file` is its name in errors.
+pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
+    toml::from_str(text).map_err(|error| {
+        let offset = error.span().map(|span| span.start.min(text.len()));
+        let before = offset.and_then(|at| text.get(..at)).unwrap_or_default();
+        let line = offset.map(|_| before.matches('\n').count() + 1);
+        ConfigError {
+            file: file.to_owned(),
+            line,
+            key: line.and_then(|line| key_at(text, line)),
+            problem: error.message().replace('\n', " "),
+        }
+    })
+}
+
+/// The dotted key that stands on a line, or on the nearest line above it that begins one (a list
+/// may go over several).
+fn key_at(text: &str, line: usize) -> Option<String> {
+    let mut name = None;
+    for line in text
+        .lines()
+        .take(line)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+    {
+        let line = line.trim();
+        if line.starts_with('#') {
+            continue;
+        }
+        if let Some(table) = line.strip_prefix('[').and_then(|l| l.split(']').next()) {
+            let table = table.trim_matches(['[', ' ']);
+            return Some(match name {
+                Some(name) => format!("{table}.{name}"),
+                None => table.to_owned(),
+            });
+        }
+        if name.is_none() {
+            name = line
+                .split_once('=')
+                .map(|(key, _)| key.trim().to_owned())
+                .filter(|key| !key.is_empty() && !key.contains(['"', ',', '{']));
+        }
+    }
+    name
+}

@@ -1,0 +1,164 @@
+//! The facts that decisions ask for, remembered until somebody changes them.
+//!
+//! Sits between the engine and the store. A remembered fact costs one hash look-up and one atomic
+//! read; a change ends exactly what it touches. An answer that was on its way from the store
+//! while its subject changed is given to those who asked before the change and not remembered.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use quick_cache::sync::Cache;
+
+use crate::decision::facts::{Facts, Lineage, Question, Rules, domains_in_question};
+use crate::model::domain::Domain;
+use crate::model::name::{Login, Name};
+use crate::model::user::{Mode, Ownership, Plan, SharedUser};
+use crate::store::{Change, Store, StoreError};
+
+/// How many users, and how many domains, are remembered: some tens of MiB at the most.
+const CAPACITY: usize = 65_536;
+
+/// Look-ups behind a bounded memory.
+pub struct Directory {
+    store: Arc<dyn Store>,
+    users: Cache<Login, Option<SharedUser>>,
+    domains: Cache<Domain, Option<Ownership>>,
+    plans: Cache<Name, Option<Plan>>,
+    /// Whether `trouble` holds something: the one thing that every decision reads.
+    troubled: AtomicBool,
+    trouble: Mutex<Option<StoreError>>,
+}
+
+impl Directory {
+    /// Remembers nothing yet.
+    pub fn new(store: Arc<dyn Store>) -> Directory {
+        Directory {
+            store,
+            users: Cache::new(CAPACITY),
+            domains: Cache::new(CAPACITY),
+            plans: Cache::new(1024),
+            troubled: AtomicBool::new(false),
+            trouble: Mutex::new(None),
+        }
+    }
+
+    /// The store behind it, for what is not remembered.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The user of a login, as it arrived. A text that can be nobody's login is nobody's.
+    pub async fn user(&self, login: &str) -> Result<Option<SharedUser>, StoreError> {
+        self.usable()?;
+        if Login::is_folded(login)
+            && let Some(user) = self.users.get(login)
+        {
+            return Ok(user);
+        }
+        let Ok(login) = Login::parse(login) else {
+            return Ok(None);
+        };
+        match self.users.get_value_or_guard_async(&login).await {
+            Ok(user) => Ok(user),
+            Err(guard) => {
+                let user = self.store.user(&login).await?.map(Arc::new);
+                // Err: it was changed meanwhile, so it is not remembered.
+                let _ = guard.insert(user.clone());
+                Ok(user)
+            }
+        }
+    }
+
+    /// Everything that a question needs to know.
+    pub async fn facts(&self, question: &Question<'_>, rules: &Rules) -> Result<Facts, StoreError> {
+        let Some(user) = self.user(question.login).await? else {
+            return Ok(Facts::default());
+        };
+        let plan = match user.mode {
+            Mode::Default | Mode::AllDomains => None,
+            Mode::AnyDomain => self.plan(&user.account).await?,
+        };
+        let mut owners = Vec::new();
+        for domain in domains_in_question(question, rules) {
+            owners.push(self.lineage(domain).await?);
+        }
+        Ok(Facts {
+            user: Some(user),
+            plan,
+            owners,
+        })
+    }
+
+    /// The verified domains at and above a name, nearest first. A single label is nobody's.
+    async fn lineage(&self, domain: Domain) -> Result<Lineage, StoreError> {
+        let mut verified = Vec::new();
+        verified.extend(self.ownership(&domain).await?);
+        for above in domain
+            .ancestors()
+            .filter(|name| name.as_str().contains('.'))
+        {
+            verified.extend(self.ownership(&above).await?);
+        }
+        Ok(Lineage { domain, verified })
+    }
+
+    async fn ownership(&self, domain: &Domain) -> Result<Option<Ownership>, StoreError> {
+        match self.domains.get_value_or_guard_async(domain).await {
+            Ok(ownership) => Ok(ownership),
+            Err(guard) => {
+                let ownership = self.store.ownership(domain).await?;
+                let _ = guard.insert(ownership.clone());
+                Ok(ownership)
+            }
+        }
+    }
+
+    async fn plan(&self, account: &Name) -> Result<Option<Plan>, StoreError> {
+        match self.plans.get_value_or_guard_async(account).await {
+            Ok(plan) => Ok(plan),
+            Err(guard) => {
+                let plan = self.store.plan(account).await?;
+                let _ = guard.insert(plan);
+                Ok(plan)
+            }
+        }
+    }
+
+    /// Forgets what changed.
+    pub fn forget(&self, change: &Change) {
+        match change {
+            Change::Login(login) => drop(self.users.remove(login)),
+            Change::Domain(domain) => drop(self.domains.remove(domain)),
+            Change::Account(account) => drop(self.plans.remove(account)),
+            Change::Everything => {
+                self.users.clear();
+                self.domains.clear();
+                self.plans.clear();
+            }
+        }
+    }
+
+    /// Told by the watcher: what is remembered can no longer be trusted, or can again.
+    pub fn set_trouble(&self, trouble: Option<StoreError>) {
+        let mut slot = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() != trouble.is_some() {
+            self.forget(&Change::Everything);
+        }
+        self.troubled.store(trouble.is_some(), Ordering::Release);
+        *slot = trouble;
+    }
+
+    /// The trouble that the watcher sees, if any.
+    pub fn usable(&self) -> Result<(), StoreError> {
+        if !self.troubled.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let slot = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        slot.clone().map_or(Ok(()), Err)
+    }
+
+    /// How many users and domains are remembered now.
+    pub fn remembered(&self) -> (usize, usize) {
+        (self.users.len(), self.domains.len())
+    }
+}

@@ -1,0 +1,245 @@
+//! The one place where facts, decision and log meet. Front ends ask here; nothing else decides.
+//!
+//! [`Engine::decide`] makes the whole decision anew each time. [`Engine::tell`] says it: it gives
+//! the reply, and writes what has not been written yet about this message, so that Postfix may
+//! ask the same thing as often as it likes.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::decision::facts::{Question, Rules, Stage};
+use crate::decision::reason::{Reason, Verdict};
+use crate::decision::sentence::{Wording, reply};
+use crate::decision::{Decision, Finding, judge};
+use crate::directory::Directory;
+use crate::journal::{DecisionId, FrontEnd, Journal, Line};
+use crate::model::network::ClientAddress;
+use crate::model::reply::Reply;
+use crate::model::sender::EnvelopeSender;
+use crate::store::StoreError;
+use crate::uses::Uses;
+
+/// The configuration as decisions use it.
+pub struct Settings {
+    /// As read.
+    pub config: Config,
+    /// What decisions depend on.
+    pub rules: Rules,
+    /// How replies are worded.
+    pub wording: Wording,
+}
+
+impl Settings {
+    /// Prepared once, at start and at reload.
+    pub fn new(config: Config) -> Settings {
+        Settings {
+            rules: config.rules(),
+            wording: config.wording(),
+            config,
+        }
+    }
+}
+
+/// What a front end knows beside the question; only the log reads it.
+pub struct Context<'a> {
+    /// Which front end.
+    pub front_end: FrontEnd,
+    /// At what point of SMTP.
+    pub stage: Stage,
+    /// As it arrived.
+    pub login: &'a str,
+    /// As it arrived.
+    pub client: ClientAddress,
+    /// `None` before MAIL.
+    pub mail_from: Option<&'a EnvelopeSender>,
+    /// The addresses of the header From.
+    pub header_from: &'a [String],
+    /// Accepted so far.
+    pub recipients: u32,
+    /// Empty where there is none.
+    pub queue_id: &'a str,
+    /// When the question came.
+    pub asked: Instant,
+}
+
+/// What has been said about one message. A front end keeps one for each message under way.
+#[derive(Debug, Default)]
+pub struct Record {
+    said: Vec<(Reason, DecisionId)>,
+}
+
+/// Decides for all front ends.
+pub struct Engine {
+    /// The facts.
+    pub directory: Directory,
+    /// The time.
+    pub clock: Clock,
+    settings: ArcSwap<Settings>,
+    journal: Journal,
+    uses: Uses,
+}
+
+impl Engine {
+    /// An engine on a directory.
+    pub fn new(directory: Directory, config: Config, journal: Journal, clock: Clock) -> Engine {
+        journal.configure(config.log.format, config.log.level);
+        Engine {
+            directory,
+            clock,
+            settings: ArcSwap::from_pointee(Settings::new(config)),
+            journal,
+            uses: Uses::default(),
+        }
+    }
+
+    /// The configuration in force.
+    pub fn settings(&self) -> Guard<Arc<Settings>> {
+        self.settings.load()
+    }
+
+    /// Puts another configuration in force, from the next question on.
+    pub fn reload(&self, config: Config) {
+        self.journal.configure(config.log.format, config.log.level);
+        self.settings.store(Arc::new(Settings::new(config)));
+    }
+
+    /// Who was used lately.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// Gathers the facts and judges. Without the facts, nothing is permitted.
+    pub async fn decide(&self, question: &Question<'_>) -> Decision {
+        let settings = self.settings.load_full();
+        match self.directory.facts(question, &settings.rules).await {
+            Ok(facts) => judge(question, &facts, &settings.rules),
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    /// The decision that the store's trouble leaves.
+    pub fn trouble(&self, error: &StoreError) -> Decision {
+        crate::telemetry::store_trouble(&self.clock, error);
+        Decision::trouble(Reason::StoreUnavailable)
+    }
+
+    /// Says a decision that is not the last word on its message: writes what speaks against it and
+    /// was not yet written, and gives the reply to what is carried out (`None`: go on).
+    pub fn tell(
+        &self,
+        record: &mut Record,
+        context: &Context<'_>,
+        decision: &Decision,
+    ) -> Option<Reply> {
+        let mut answer = None;
+        for finding in &decision.findings {
+            let (reply, carried_out) = self.tell_finding(record, context, decision, finding);
+            if carried_out && answer.is_none() {
+                answer = reply;
+            }
+        }
+        answer
+    }
+
+    /// Says the last word on a message: like [`Engine::tell`], and if it is accepted, that is
+    /// written once too.
+    pub fn conclude(
+        &self,
+        record: &mut Record,
+        context: &Context<'_>,
+        decision: &Decision,
+    ) -> Option<Reply> {
+        let answer = self.tell(record, context, decision);
+        if answer.is_none()
+            && !record
+                .said
+                .iter()
+                .any(|(reason, _)| *reason == Reason::Allowed)
+        {
+            let id = DecisionId::new(self.clock.now());
+            self.write(context, decision, Reason::Allowed, "", id.clone());
+            record.said.push((Reason::Allowed, id));
+            if let Some(user) = &decision.user {
+                self.uses.note(user.id, None, self.clock.now());
+            }
+        }
+        answer
+    }
+
+    fn tell_finding(
+        &self,
+        record: &mut Record,
+        context: &Context<'_>,
+        decision: &Decision,
+        finding: &Finding,
+    ) -> (Option<Reply>, bool) {
+        let known = record
+            .said
+            .iter()
+            .find(|(reason, _)| *reason == finding.reason);
+        let (id, is_new) = match known {
+            Some((_, id)) => (id.clone(), false),
+            None => (DecisionId::new(self.clock.now()), true),
+        };
+        let settings = self.settings();
+        let sender_len = context
+            .mail_from
+            .map_or(0, |sender| sender.to_string().len());
+        let reply = reply(
+            decision,
+            finding,
+            &settings.wording,
+            id.as_str(),
+            context.login,
+            sender_len,
+        );
+        if is_new {
+            let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
+            self.write(context, decision, finding.reason, &text, id.clone());
+            record.said.push((finding.reason, id));
+        }
+        let carried_out =
+            decision.carried_out() == Some(finding) && finding.reason.verdict() != Verdict::Allow;
+        (reply, carried_out)
+    }
+
+    fn write(
+        &self,
+        context: &Context<'_>,
+        decision: &Decision,
+        reason: Reason,
+        reply: &str,
+        id: DecisionId,
+    ) {
+        let user = decision.user.as_ref();
+        let mail_from = context.mail_from.map(ToString::to_string);
+        let spent = self
+            .clock
+            .instant()
+            .saturating_duration_since(context.asked);
+        self.journal.write(&Line {
+            time: self.clock.now(),
+            id,
+            front_end: context.front_end,
+            stage: context.stage,
+            verdict: reason.verdict(),
+            reason,
+            reply,
+            user: user.map(|u| &u.name),
+            user_id: user.map(|u| u.id),
+            account: user.map(|u| &u.account),
+            login: context.login,
+            client: &context.client.to_string(),
+            mail_from: mail_from.as_deref(),
+            header_from: context.header_from,
+            recipients: context.recipients,
+            queue_id: context.queue_id,
+            audit: decision.audit,
+            ms: (spent.as_secs_f64() * 1e6).round() / 1e3,
+        });
+    }
+}

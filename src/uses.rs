@@ -1,0 +1,57 @@
+//! Who was used lately, gathered in memory and kept by the store now and then.
+//!
+//! `last_used_at` tells unused credentials from used ones; it need not be exact to the second, so
+//! a user costs the store one write a minute at most, however much it sends.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+use quick_cache::sync::Cache;
+
+use crate::model::name::UserId;
+use crate::store::Use;
+
+/// How many users may wait to be written. One more is written at its next use.
+const MAX_WAITING: usize = 50_000;
+
+/// Uses that the store does not know yet.
+pub struct Uses {
+    waiting: Mutex<HashMap<(UserId, Option<IpNet>), Timestamp>>,
+    /// The minute in which a user was last handed over.
+    noted: Cache<(UserId, Option<IpNet>), i64>,
+}
+
+impl Default for Uses {
+    fn default() -> Uses {
+        Uses {
+            waiting: Mutex::default(),
+            noted: Cache::new(65_536),
+        }
+    }
+}
+
+impl Uses {
+    /// A user logged in from a network, or had a message accepted.
+    pub fn note(&self, user: UserId, network: Option<IpNet>, at: Timestamp) {
+        let minute = at.as_second().div_euclid(60);
+        if self.noted.get(&(user, network)) == Some(minute) {
+            return;
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MAX_WAITING {
+            waiting.insert((user, network), at);
+            self.noted.insert((user, network), minute);
+        }
+    }
+
+    /// What has gathered since the last time.
+    pub fn take(&self) -> Vec<Use> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *waiting)
+            .into_iter()
+            .map(|((user, network), at)| Use { user, at, network })
+            .collect()
+    }
+}
