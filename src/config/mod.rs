@@ -4,6 +4,7 @@
 //! What a value means is written there and in the manual, what it may be is in its type: reading
 //! a value is checking it.
 
+pub mod choice;
 pub mod load;
 pub mod value;
 
@@ -13,11 +14,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+pub use choice::{
+    AllowOrRefuse, EnforcementMode, LockdownApply, LogFormat, LogLevel, OverLimit, RefuseOrAllow,
+    RequireSpf,
+};
 use value::{
     Duration, Egress, Endpoint, HeaderName, HostName, Label, Mode, ReportUrl, StoreUrl, Zone,
 };
-
-use crate::model::user::Enforce;
 
 /// All of it.
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
@@ -194,17 +197,6 @@ pub struct Sender {
     pub display_name_addresses: AllowOrRefuse,
 }
 
-/// A choice between two.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum AllowOrRefuse {
-    /// Let it be.
-    #[default]
-    Allow,
-    /// Do not.
-    Refuse,
-}
-
 /// `[any-domain]`
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -215,21 +207,6 @@ pub struct AnyDomain {
     pub require_dmarc: bool,
 }
 
-/// `any-domain.require-spf`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RequireSpf {
-    /// The strictest that `[relay]` makes possible.
-    #[default]
-    Auto,
-    /// A valid record.
-    Published,
-    /// A record that includes this relay.
-    Include,
-    /// A record that passes for this relay.
-    Pass,
-}
-
 /// `[lockdown]`
 #[derive(Clone, PartialEq, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -238,17 +215,6 @@ pub struct Lockdown {
     pub label: Label,
     /// For whom the records count.
     pub apply: LockdownApply,
-}
-
-/// `lockdown.apply`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LockdownApply {
-    /// Users in mode `any-domain`.
-    #[default]
-    AnyDomain,
-    /// Everybody.
-    Always,
 }
 
 /// `[dns]`
@@ -278,17 +244,6 @@ pub struct Quota {
     pub time_zone: Zone,
     /// Temporary or permanent.
     pub over_limit: OverLimit,
-}
-
-/// `quota.over-limit`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OverLimit {
-    /// 450
-    #[default]
-    Defer,
-    /// 550
-    Reject,
 }
 
 /// `[reply]`
@@ -342,37 +297,6 @@ pub struct Enforcement {
     pub unknown_user: RefuseOrAllow,
 }
 
-/// `enforcement.mode`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EnforcementMode {
-    /// Refusals are carried out.
-    #[default]
-    Enforce,
-    /// Refusals are only logged.
-    Audit,
-}
-
-impl From<EnforcementMode> for Enforce {
-    fn from(mode: EnforcementMode) -> Enforce {
-        match mode {
-            EnforcementMode::Enforce => Enforce::On,
-            EnforcementMode::Audit => Enforce::Audit,
-        }
-    }
-}
-
-/// `enforcement.unknown-user`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RefuseOrAllow {
-    /// Refused.
-    #[default]
-    Refuse,
-    /// Let pass.
-    Allow,
-}
-
 /// `[log]`
 #[derive(Clone, PartialEq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -393,34 +317,6 @@ impl Default for Log {
             keep: Duration::from_secs(30 * 24 * 3600),
         }
     }
-}
-
-/// `log.format`
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// `key=value`.
-    #[default]
-    Text,
-    /// One object a line.
-    Json,
-}
-
-/// `log.level`
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogLevel {
-    /// Something is broken.
-    Error,
-    /// Something wants attention.
-    Warn,
-    /// A line per login, refusal and accepted message.
-    #[default]
-    Info,
-    /// What peers do wrong.
-    Debug,
-    /// Everything but secrets.
-    Trace,
 }
 
 impl Config {
