@@ -4,6 +4,7 @@
 //! at once are held to the same limit as those that come one after the other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::checks::Checked;
 use super::hash;
@@ -19,6 +20,8 @@ pub(super) struct Comparison {
     pub(super) password: Arc<Secret>,
     pub(super) clock: Clock,
     pub(super) throttle: Arc<Throttle>,
+    /// Counts what is hashed.
+    pub(super) hashed: Arc<AtomicU64>,
     pub(super) guess: Guess,
     pub(super) limits: config::Throttle,
     pub(super) standing: Standing,
@@ -39,6 +42,7 @@ impl Comparison {
         let verified = if self.password.expose().len() > MAX_BYTES {
             Ok(false)
         } else {
+            self.hashed.fetch_add(1, Ordering::Relaxed);
             hash::verify(&self.phc, self.password.expose())
         };
         match verified {

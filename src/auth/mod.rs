@@ -17,6 +17,7 @@ mod throttle;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -61,6 +62,8 @@ pub struct Authenticator {
     throttle: Arc<Throttle>,
     familiar: Familiar,
     checks: Checks,
+    /// Passwords that were hashed.
+    hashed: Arc<AtomicU64>,
     cores: usize,
 }
 
@@ -91,6 +94,7 @@ impl Authenticator {
             throttle: Arc::default(),
             familiar: Familiar::default(),
             checks: Checks::default(),
+            hashed: Arc::default(),
             cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }
@@ -98,6 +102,11 @@ impl Authenticator {
     /// The engine that it asks and that tells.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// How many passwords have been hashed to compare them, since the start.
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 
     /// Forgets what was counted against a user: `outgate user unlock`.
@@ -239,6 +248,7 @@ impl Authenticator {
             password: claim.password.clone(),
             clock: self.engine.clock.clone(),
             throttle: self.throttle.clone(),
+            hashed: self.hashed.clone(),
             guess: candidate.guess,
             limits: terms.limits.clone(),
             standing,
