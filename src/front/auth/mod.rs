@@ -124,7 +124,7 @@ impl Session<'_> {
                 }
                 None => {
                     let why = "a response to a login that is not under way";
-                    self.refuse(id, "", ClientAddress::Unknown, &refuse_mechanism(why))
+                    self.refuse(id, "", ClientAddress::Unknown, refuse_mechanism(why))
                 }
             },
         }
@@ -149,7 +149,7 @@ impl Session<'_> {
             Turn::Ask(_, Conversation::LoginPassword(login)) => login,
             Turn::Ask(..) | Turn::Broken(_) => "",
         };
-        self.refuse(request.id, login, request.client, &refuse_clear_text())
+        self.refuse(request.id, login, request.client, refuse_clear_text())
     }
 
     async fn go_on(&mut self, id: u64, client: ClientAddress, turn: Turn) -> Then {
@@ -163,7 +163,7 @@ impl Session<'_> {
                 });
                 Then::GoOn
             }
-            Turn::Broken(why) => self.refuse(id, "", client, &refuse_mechanism(why)),
+            Turn::Broken(why) => self.refuse(id, "", client, refuse_mechanism(why)),
             Turn::Complete(Presented { login, password }) => {
                 let claim = Claim {
                     asker: self.asker(&login, client),
@@ -175,7 +175,7 @@ impl Session<'_> {
         }
     }
 
-    fn refuse(&mut self, id: u64, login: &str, client: ClientAddress, decision: &Decision) -> Then {
+    fn refuse(&mut self, id: u64, login: &str, client: ClientAddress, decision: Decision) -> Then {
         let answer = self
             .authenticator
             .refuse(&self.asker(login, client), decision);
