@@ -94,7 +94,7 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::recognise(&connection)
+        schema::version(&connection)
             .and_then(|_| write_ahead(&connection))
             .and_then(|()| schema::migrate(&mut connection))
             .map_err(|error| match error {
