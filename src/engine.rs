@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
+use ipnet::IpNet;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -66,6 +67,17 @@ pub struct Context<'a> {
     pub asked: Instant,
 }
 
+impl Context<'_> {
+    /// The network that a login is remembered by; at later stages somebody else may have
+    /// checked the password.
+    fn came_from(&self) -> Option<IpNet> {
+        match self.stage {
+            Stage::Auth => self.client.neighbourhood(),
+            Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Eom => None,
+        }
+    }
+}
+
 /// What has been said about one message. A front end keeps one for each message under way.
 #[derive(Debug, Default)]
 pub struct Record {
@@ -121,10 +133,14 @@ impl Engine {
         }
     }
 
-    /// The decision that the store's trouble leaves.
+    /// The decision that the store's trouble leaves. Audit mode shows in its line, and changes
+    /// nothing about it.
     pub fn trouble(&self, error: &StoreError) -> Decision {
         crate::telemetry::store_trouble(&self.clock, error);
-        Decision::trouble(Reason::StoreUnavailable)
+        Decision {
+            audit: self.settings().rules.audit,
+            ..Decision::trouble(Reason::StoreUnavailable)
+        }
     }
 
     /// Says a decision that is not the last word on its message: writes what speaks against it and
@@ -164,7 +180,8 @@ impl Engine {
             self.write(context, decision, Reason::Allowed, "", id.clone());
             record.said.push((Reason::Allowed, id));
             if let Some(user) = &decision.user {
-                self.uses.note(user.id, None, self.clock.now());
+                self.uses
+                    .note(user.id, context.came_from(), self.clock.now());
             }
         }
         answer

@@ -1,1 +1,437 @@
-//! State in memory.
+//! State in memory: for tests and trials. Obeys the same contract as the stores on disk.
+//!
+//! Readers see an immutable state; a transaction works on a copy of it that replaces it when all
+//! went well, so rolling back is dropping the copy. Nothing here waits, but for one writer at a time.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::changed::{Changed, MAX_LISTED};
+use super::{
+    Answer, Change, Changes, Credential, ManageError, Store, StoreError, Transaction, Use,
+    UserFilter, Work,
+};
+use crate::model::domain::Domain;
+use crate::model::name::{Login, Name, UserId};
+use crate::model::user::{
+    Account, DEFAULT_ACCOUNT, DomainRecord, Ownership, Plan, User, UserRecord,
+};
+
+/// How many changes are kept at least.
+const KEPT_CHANGES: usize = 10_000;
+
+/// A store that lasts as long as the process. Has the account `default`.
+pub struct MemoryStore {
+    state: ArcSwap<State>,
+    /// Held by the one transaction that may be under way.
+    writing: Mutex<()>,
+}
+
+#[derive(Clone, Default)]
+struct State {
+    accounts: BTreeMap<Name, Account>,
+    /// By domain, then account.
+    domains: BTreeMap<(Domain, Name), DomainRecord>,
+    users: HashMap<UserId, Arc<Entry>>,
+    names: BTreeMap<Name, UserId>,
+    logins: HashMap<Login, UserId>,
+    networks: HashMap<(UserId, IpNet), Timestamp>,
+    changes: Vec<Change>,
+    /// How many changes are no longer kept.
+    forgotten: usize,
+}
+
+#[derive(Clone)]
+struct Entry {
+    record: UserRecord,
+    hash: Option<String>,
+}
+
+impl MemoryStore {
+    /// Nothing but the account `default`.
+    pub fn new() -> MemoryStore {
+        let mut state = State::default();
+        if let Ok(name) = Name::parse(DEFAULT_ACCOUNT) {
+            let account = Account {
+                name: name.clone(),
+                plan: Plan::Pro,
+                quotas: Vec::new(),
+                created_at: Timestamp::UNIX_EPOCH,
+            };
+            state.accounts.insert(name, account);
+        }
+        MemoryStore {
+            state: ArcSwap::from_pointee(state),
+            writing: Mutex::default(),
+        }
+    }
+
+    fn answer<T: Send + 'static>(&self, ask: impl FnOnce(&State) -> T) -> Answer<'_, T> {
+        let answer = ask(&self.state.load());
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn alter(&self, alter: impl FnOnce(&mut State)) {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = State::clone(&self.state.load());
+        alter(&mut state);
+        self.state.store(Arc::new(state));
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> MemoryStore {
+        MemoryStore::new()
+    }
+}
+
+impl Store for MemoryStore {
+    fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
+        self.answer(|state| {
+            let id = state.logins.get(login)?;
+            state.users.get(id).map(|entry| entry.record.user.clone())
+        })
+    }
+
+    fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
+        self.answer(|state| {
+            state
+                .claims(domain)
+                .find(|claim| claim.verified_by.is_some())
+                .map(|claim| Ownership {
+                    domain: claim.domain.clone(),
+                    account: claim.account.clone(),
+                    with_subdomains: claim.with_subdomains,
+                })
+        })
+    }
+
+    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
+        self.answer(|state| state.accounts.get(account).map(|found| found.plan))
+    }
+
+    fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
+        self.answer(|state| {
+            let entry = state.users.get(&user)?;
+            Some(Credential {
+                hash: entry.hash.clone()?,
+                version: entry.record.user.credential_version,
+            })
+        })
+    }
+
+    fn logged_in_from(&self, user: UserId, network: IpNet, since: Timestamp) -> Answer<'_, bool> {
+        self.answer(|state| {
+            let last = state.networks.get(&(user, network));
+            last.is_some_and(|at| *at >= since)
+        })
+    }
+
+    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
+        self.alter(|state| uses.iter().for_each(|used| state.record_use(used)));
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()> {
+        self.alter(|state| {
+            if let Some(entry) = state.users.get_mut(&user)
+                && entry.record.user.credential_version == credential.version
+                && entry.hash.as_deref() == Some(credential.hash.as_str())
+            {
+                Arc::make_mut(entry).hash = Some(hash);
+            }
+        });
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn changes(&self, after: u64) -> Answer<'_, Changes> {
+        self.answer(|state| state.changes_after(after))
+    }
+
+    fn transact(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+        let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut transaction = MemoryTransaction {
+            state: State::clone(&self.state.load()),
+            changed: Changed::default(),
+            writable: true,
+        };
+        work(&mut transaction)?;
+        let MemoryTransaction {
+            mut state, changed, ..
+        } = transaction;
+        state.changes.extend(changed.into_list());
+        let surplus = state.changes.len().saturating_sub(KEPT_CHANGES);
+        state.changes.drain(..surplus);
+        state.forgotten += surplus;
+        self.state.store(Arc::new(state));
+        Ok(())
+    }
+
+    fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+        work(&mut MemoryTransaction {
+            state: State::clone(&self.state.load()),
+            changed: Changed::default(),
+            writable: false,
+        })
+    }
+}
+
+impl State {
+    fn claims<'a>(&'a self, domain: &'a Domain) -> impl Iterator<Item = &'a DomainRecord> {
+        let claims = self.domains.values();
+        claims.filter(move |claim| claim.domain == *domain)
+    }
+
+    fn record_use(&mut self, used: &Use) {
+        let Some(entry) = self.users.get_mut(&used.user) else {
+            return;
+        };
+        let record = &mut Arc::make_mut(entry).record;
+        record.last_used_at = record.last_used_at.max(Some(used.at));
+        if let Some(network) = used.network {
+            let last = self.networks.entry((used.user, network));
+            let last = last.or_insert(used.at);
+            *last = used.at.max(*last);
+        }
+    }
+
+    fn changes_after(&self, after: u64) -> Changes {
+        let last = self.forgotten + self.changes.len();
+        let list = usize::try_from(after)
+            .ok()
+            .and_then(|after| after.checked_sub(self.forgotten))
+            .and_then(|known| self.changes.get(known..));
+        let mut changed = Changed::default();
+        match list {
+            Some(list) if list.len() <= MAX_LISTED => {
+                list.iter().for_each(|change| changed.note(change.clone()));
+            }
+            Some(_) | None => changed.note(Change::Everything),
+        }
+        Changes {
+            last: last as u64,
+            changes: changed.into_list(),
+        }
+    }
+
+    fn refuse_strangers(&self, user: &UserRecord) -> Result<(), StoreError> {
+        if !self.accounts.contains_key(&user.user.account) {
+            return Err(broken(format!("no account {}", user.user.account)));
+        }
+        for login in logins(user) {
+            if self
+                .logins
+                .get(&login)
+                .is_some_and(|id| *id != user.user.id)
+            {
+                return Err(broken(format!("the login {login} is another user's")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A rule that the caller should have kept.
+fn broken(what: String) -> StoreError {
+    StoreError::Unusable(what)
+}
+
+/// All that a user can log in with.
+fn logins(user: &UserRecord) -> impl Iterator<Item = Login> {
+    let name = user.user.name.to_login();
+    std::iter::once(name).chain(user.logins.iter().cloned())
+}
+
+struct MemoryTransaction {
+    state: State,
+    changed: Changed,
+    writable: bool,
+}
+
+impl MemoryTransaction {
+    fn writing(&mut self) -> Result<&mut State, StoreError> {
+        if self.writable {
+            Ok(&mut self.state)
+        } else {
+            Err(StoreError::ReadOnly("this is a view".to_owned()))
+        }
+    }
+
+    fn record(&self, id: Option<&UserId>) -> Option<UserRecord> {
+        let entry = self.state.users.get(id?)?;
+        Some(entry.record.clone())
+    }
+
+    /// Takes a user out, but for its networks.
+    fn take_user(&mut self, id: UserId) -> Result<Option<Arc<Entry>>, StoreError> {
+        let state = self.writing()?;
+        let Some(entry) = state.users.remove(&id) else {
+            return Ok(None);
+        };
+        state.names.remove(&entry.record.user.name);
+        for login in logins(&entry.record) {
+            self.state.logins.remove(&login);
+            self.changed.note(Change::Login(login));
+        }
+        Ok(Some(entry))
+    }
+}
+
+impl Transaction for MemoryTransaction {
+    fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
+        Ok(self.state.accounts.values().cloned().collect())
+    }
+
+    fn account(&mut self, name: &Name) -> Result<Option<Account>, StoreError> {
+        Ok(self.state.accounts.get(name).cloned())
+    }
+
+    fn account_size(&mut self, name: &Name) -> Result<(u64, u64), StoreError> {
+        let state = &self.state;
+        let users = state.users.values();
+        let users = users.filter(|entry| entry.record.user.account == *name);
+        let domains = state.domains.keys().filter(|(_, owner)| owner == name);
+        Ok((users.count() as u64, domains.count() as u64))
+    }
+
+    fn put_account(&mut self, account: &Account) -> Result<(), StoreError> {
+        let name = account.name.clone();
+        self.writing()?
+            .accounts
+            .insert(name.clone(), account.clone());
+        self.changed.note(Change::Account(name));
+        Ok(())
+    }
+
+    fn remove_account(&mut self, name: &Name) -> Result<(), StoreError> {
+        if self.account_size(name)? != (0, 0) {
+            return Err(broken(format!("the account {name} still owns something")));
+        }
+        if self.writing()?.accounts.remove(name).is_some() {
+            self.changed.note(Change::Account(name.clone()));
+        }
+        Ok(())
+    }
+
+    fn domains(&mut self, account: Option<&Name>) -> Result<Vec<DomainRecord>, StoreError> {
+        let all = self.state.domains.values();
+        let wanted = all.filter(|claim| account.is_none_or(|name| claim.account == *name));
+        Ok(wanted.cloned().collect())
+    }
+
+    fn claims(&mut self, domain: &Domain) -> Result<Vec<DomainRecord>, StoreError> {
+        Ok(self.state.claims(domain).cloned().collect())
+    }
+
+    fn put_domain(&mut self, claim: &DomainRecord) -> Result<(), StoreError> {
+        let state = self.writing()?;
+        if !state.accounts.contains_key(&claim.account) {
+            return Err(broken(format!("no account {}", claim.account)));
+        }
+        let taken =
+            |other: &DomainRecord| other.verified_by.is_some() && other.account != claim.account;
+        if claim.verified_by.is_some() && state.claims(&claim.domain).any(taken) {
+            let domain = &claim.domain;
+            return Err(broken(format!("{domain} is verified on another account")));
+        }
+        let key = (claim.domain.clone(), claim.account.clone());
+        state.domains.insert(key, claim.clone());
+        self.changed.note(Change::Domain(claim.domain.clone()));
+        Ok(())
+    }
+
+    fn remove_domain(&mut self, account: &Name, domain: &Domain) -> Result<(), StoreError> {
+        let key = (domain.clone(), account.clone());
+        if self.writing()?.domains.remove(&key).is_some() {
+            self.changed.note(Change::Domain(domain.clone()));
+        }
+        Ok(())
+    }
+
+    fn user_named(&mut self, name: &Name) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.record(self.state.names.get(name)))
+    }
+
+    fn user_with_id(&mut self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
+        Ok(self.record(Some(&id)))
+    }
+
+    fn login_owner(&mut self, login: &Login) -> Result<Option<UserId>, StoreError> {
+        Ok(self.state.logins.get(login).copied())
+    }
+
+    fn each_user(
+        &mut self,
+        filter: &UserFilter,
+        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
+    ) -> Result<(), ManageError> {
+        for id in self.state.names.values() {
+            let Some(record) = self.record(Some(id)) else {
+                continue;
+            };
+            let of_account = filter
+                .account
+                .as_ref()
+                .is_none_or(|account| record.user.account == *account);
+            let unused = filter
+                .unused_since
+                .is_none_or(|since| record.last_used_at.unwrap_or(record.created_at) < since);
+            if of_account && unused {
+                visit(record)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn users_granted_under(
+        &mut self,
+        account: &Name,
+        domain: &Domain,
+    ) -> Result<Vec<UserId>, StoreError> {
+        let touches = |user: &User| {
+            user.account == *account
+                && user
+                    .grants
+                    .iter()
+                    .map(|grant| grant.domain())
+                    .any(|granted| granted == domain || granted.is_below(domain))
+        };
+        let users = self.state.users.values().map(|entry| &entry.record.user);
+        let mut ids: Vec<_> = users.filter(|u| touches(u)).map(|user| user.id).collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    fn put_user(&mut self, user: &UserRecord, hash: Option<&str>) -> Result<(), StoreError> {
+        self.writing()?.refuse_strangers(user)?;
+        let id = user.user.id;
+        let former = self.take_user(id)?;
+        let kept = former.and_then(|entry| entry.hash.clone());
+        let entry = Entry {
+            record: user.clone(),
+            hash: hash.map(str::to_owned).or(kept),
+        };
+        for login in logins(user) {
+            self.state.logins.insert(login.clone(), id);
+            self.changed.note(Change::Login(login));
+        }
+        self.state.names.insert(user.user.name.clone(), id);
+        self.state.users.insert(id, Arc::new(entry));
+        Ok(())
+    }
+
+    fn password_hash(&mut self, id: UserId) -> Result<Option<String>, StoreError> {
+        let entry = self.state.users.get(&id);
+        Ok(entry.and_then(|entry| entry.hash.clone()))
+    }
+
+    fn remove_user(&mut self, id: UserId) -> Result<(), StoreError> {
+        self.take_user(id)?;
+        self.state.networks.retain(|(user, _), _| *user != id);
+        Ok(())
+    }
+}

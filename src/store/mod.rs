@@ -5,19 +5,35 @@
 //! transaction; the rules about them are in `manage`, so that every store obeys the same.
 //! Stores know no protocol and make no decisions.
 
+mod changed;
 pub mod memory;
 pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use self::sqlite::SqliteStore;
+use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
 use crate::model::user::{Account, DomainRecord, Ownership, Plan, User, UserRecord};
+
+/// Starts to open the configured store and returns at once: for the daemon, which must answer
+/// before the store is there. Questions wait for it, at most some seconds; trouble with it is
+/// told to whoever asks, and passes when its cause does. Makes the store if there is none.
+pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::start(url.path())?))
+}
+
+/// Opens the configured store and waits for that: for commands.
+pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(url.path())?))
+}
 
 /// What the store could not do. The caller answers 451, never allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -57,7 +73,7 @@ pub struct Use {
 }
 
 /// Something that operators changed: what was remembered of it is to be forgotten.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Change {
     /// The user behind this login, or that there is none.
     Login(Login),
@@ -102,7 +118,8 @@ pub trait Store: Send + Sync + 'static {
     /// credential has changed meanwhile. Ends no remembered login.
     fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()>;
 
-    /// The changes made after number `after`, by whatever process.
+    /// The changes made after number `after`, by whatever process. A number that was never given
+    /// (`u64::MAX`) asks for the newest number: the answer is [`Change::Everything`].
     fn changes(&self, after: u64) -> Answer<'_, Changes>;
 
     /// The operators' side. Runs `work` in one transaction: its writes happen together with
@@ -111,6 +128,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// Finishes what was handed over and lets go of files. What is asked later is an error.
+    /// Blocks; a second time does nothing.
+    fn close(&self) {}
 }
 
 /// What is done inside a transaction.
@@ -153,7 +174,10 @@ pub struct UserFilter {
 
 /// Whole records, inside one transaction. `put` inserts or replaces what has the same key.
 ///
-/// The caller has checked all rules; a store only keeps keys unique.
+/// The caller has checked all rules; a store only keeps keys unique and owners present: a name or
+/// login that another user has, an account that does not exist, or removing one that still owns
+/// something is [`StoreError::Unusable`], and nothing of the call is done. Times are kept to the
+/// microsecond. Removing what is not there does nothing.
 pub trait Transaction {
     /// All accounts, by name.
     fn accounts(&mut self) -> Result<Vec<Account>, StoreError>;
