@@ -1,5 +1,9 @@
 //! Which grants can be stored: the account's own domains, the most specific owner wins.
 
+use outgate::manage::warning::Warning;
+use outgate::model::domain::Domain;
+use outgate::model::user::Mode;
+
 use crate::*;
 
 /// What each account has, then which grants its users can have.
@@ -197,10 +201,7 @@ fn grants_of_other_modes_are_kept() {
             };
             let done = set(store, "shop", &amendment).unwrap();
             assert_eq!(strings(&done.record.user.grants), ["example.com"]);
-            let unused = done
-                .warnings
-                .iter()
-                .any(|w| *w == Warning::UnusedGrants(mode));
+            let unused = done.warnings.contains(&Warning::UnusedGrants(mode));
             assert_eq!(unused, mode != Mode::Default);
         }
     });
@@ -241,10 +242,6 @@ fn grants_that_do_not_count_are_pointed_at() {
         set(store, "shop", &amendment).unwrap();
     });
 }
-
-use outgate::manage::warning::Warning;
-use outgate::model::domain::Domain;
-use outgate::model::user::Mode;
 
 fn domain(store: &dyn Store, line: &str) {
     let words: Vec<_> = line.split(' ').collect();

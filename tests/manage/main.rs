@@ -1,4 +1,9 @@
 //! What operators can do, tried on every store: the memory and a SQLite file.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets what it does not expect has failed"
+)]
 
 mod account;
 mod domain;

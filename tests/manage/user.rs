@@ -216,16 +216,15 @@ fn the_ip_list_is_edited_the_same_way() {
     });
 }
 
-#[test]
-fn what_cannot_be_stored_is_refused() {
+/// Settings that cannot be stored, and what is said about them.
+fn bad_settings() -> Vec<(Settings, &'static str)> {
     let too_many: Vec<String> = (0..1001).map(|i| format!("u{i}")).collect();
     let too_many_networks: Vec<String> = (0..1001)
         .map(|i| format!("10.0.{}.{}", i / 256, i % 256))
         .collect();
     let windows = ["minute", "hour", "day", "week", "month", "total"];
     let too_many_quotas: Vec<String> = (1..18).map(|i| format!("{i}/{}", windows[i % 6])).collect();
-    let long = "x".repeat(1001);
-    let cases: Vec<(Settings, &str)> = vec![
+    vec![
         (
             settings(|s| s.account = Some("acme".into())),
             "there is no account acme",
@@ -271,14 +270,19 @@ fn what_cannot_be_stored_is_refused() {
             "1001 entries in logins: the most is 1000",
         ),
         (
-            settings(|s| s.note = Some(long.clone())),
+            settings(|s| s.note = Some("x".repeat(1001))),
             "longer than 1000 characters",
         ),
         (
             settings(|s| s.note = Some("\u{1b}[2J".into())),
             "control characters",
         ),
-    ];
+    ]
+}
+
+#[test]
+fn what_cannot_be_stored_is_refused() {
+    let cases = bad_settings();
     on_every_store(|store| {
         add(store, "shop", &Settings::default()).unwrap();
         let before = show(store, "shop");
