@@ -102,6 +102,11 @@ impl Domain {
         !self.0.contains('.') || self.is_suffix(|_| true)
     }
 
+    /// Whether every name directly below is a suffix by a wildcard of the list (`*.kawasaki.jp`).
+    pub fn has_suffixes_below(&self) -> bool {
+        Domain(Arc::from(format!("x.{self}"))).is_any_suffix()
+    }
+
     fn is_suffix(&self, wanted: impl Fn(Type) -> bool) -> bool {
         psl::suffix(self.0.as_bytes()).is_some_and(|suffix| {
             suffix.as_bytes() == self.0.as_bytes() && suffix.typ().is_some_and(&wanted)
