@@ -141,40 +141,41 @@ impl Judgement<'_> {
             }
         }
         let rule = Rule::EnvelopeSender;
-        let address = match sender {
-            EnvelopeSender::Null => return self.pass(rule, Detail::NullSender),
-            EnvelopeSender::Malformed { text, error } => {
-                let about = About::Malformed {
-                    text: text.to_string(),
-                    error: *error,
-                };
-                return self.fail(
-                    rule,
-                    Detail::Malformed(*error),
-                    Reason::SenderMalformed,
-                    about,
-                );
-            }
-            EnvelopeSender::Address(address) => address,
-        };
+        if let EnvelopeSender::Malformed { text, error } = sender {
+            let about = About::Malformed {
+                text: text.to_string(),
+                error: *error,
+            };
+            return self.fail(
+                rule,
+                Detail::Malformed(*error),
+                Reason::SenderMalformed,
+                about,
+            );
+        }
+        let literal = matches!(sender, EnvelopeSender::Address(a) if a.domain().is_none());
         match question.resolved {
             Resolved::NotAsked => {}
-            // Refused below whatever Postfix makes of it; it rewrites the case of a literal.
-            _ if address.domain().is_none() => {}
+            // Refused below whatever Postfix makes of it: it rewrites the case of a literal.
+            Resolved::Missing | Resolved::As(_) if literal => {}
+            Resolved::Missing if *sender == EnvelopeSender::Null => {}
             Resolved::Missing => {
                 let about = About::MissingMacro("{mail_addr}");
                 return self.fail(rule, Detail::MissingMacro, Reason::InternalError, about);
             }
-            Resolved::As(EnvelopeSender::Address(resolved)) if resolved.site == address.site => {}
+            Resolved::As(resolved) if resolved.is_at_the_site_of(sender) => {}
             Resolved::As(resolved) => {
                 let about = About::ResolvesElsewhere {
-                    text: address.to_string(),
+                    text: sender.to_string(),
                     resolved: resolved.to_string(),
                 };
                 let detail = Detail::ResolvesElsewhere(resolved.to_string());
                 return self.fail(rule, detail, Reason::SenderMalformed, about);
             }
         }
+        let EnvelopeSender::Address(address) = sender else {
+            return self.pass(rule, Detail::NullSender);
+        };
         self.sender(rule, Field::Envelope, address, user)
     }
 

@@ -62,6 +62,20 @@ impl EnvelopeSender {
         }
     }
 
+    /// Whether both are of one domain or literal, or both are the null sender.
+    pub fn is_at_the_site_of(&self, other: &EnvelopeSender) -> bool {
+        match (self, other) {
+            (EnvelopeSender::Null, EnvelopeSender::Null) => true,
+            (EnvelopeSender::Address(one), EnvelopeSender::Address(two)) => one.site == two.site,
+            (
+                EnvelopeSender::Null
+                | EnvelopeSender::Address(_)
+                | EnvelopeSender::Malformed { .. },
+                _,
+            ) => false,
+        }
+    }
+
     /// The most bytes that the bare address may have had as the client wrote it: the domain in
     /// its U-labels may be longer than in A-labels, and may have ended with a dot.
     pub fn len_on_the_wire(&self) -> usize {
