@@ -250,8 +250,11 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
     vec(line, 0..40).prop_map(|lines| lines.concat().into_bytes())
 }
 
+/// The values of a request, in the order of [`Attribute::ALL`].
+type Values = Vec<Option<Vec<u8>>>;
+
 /// Everything that the codec makes of pieces: requests, and how it ended.
-fn read(pieces: &[&[u8]]) -> (Vec<Vec<Option<Vec<u8>>>>, Option<String>) {
+fn read(pieces: &[&[u8]]) -> (Vec<Values>, Option<String>) {
     let (mut codec, mut input, mut requests) =
         (PolicyCodec::default(), BytesMut::new(), Vec::new());
     let values = |request: &Request| {
