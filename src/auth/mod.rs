@@ -1,5 +1,7 @@
 //! Who somebody is: passwords, remembered logins, the brake on guessing.
 
+pub mod hash;
+
 use std::sync::Arc;
 
 use crate::engine::Engine;
