@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use outgate::model::name::{Name, UserId};
 use outgate::model::user::{Plan, Status, UserRecord, VerifiedBy};
 use outgate::store::memory::MemoryStore;
+use outgate::store::sqlite::SqliteStore;
 use outgate::store::{Change, Credential, ManageError, Store, StoreError, Use, UserFilter};
 
 use crate::sample::*;
@@ -21,6 +22,18 @@ fn in_memory() -> Stand {
     Stand {
         store: store.clone(),
         another: Box::new(move || store.clone()),
+    }
+}
+
+fn in_a_file() -> Stand {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state/outgate.db");
+    Stand {
+        store: Arc::new(SqliteStore::start(&path).unwrap()),
+        another: Box::new(move || {
+            let _keep = &directory;
+            Arc::new(SqliteStore::open(&path).unwrap())
+        }),
     }
 }
 
@@ -553,7 +566,8 @@ macro_rules! conformance {
 }
 
 conformance! {
-    memory: super::in_memory
+    memory: super::in_memory,
+    sqlite: super::in_a_file
     => [
         a_fresh_store_has_the_default_account,
         users_come_back_as_they_went_in,
