@@ -355,6 +355,7 @@ impl Config {
         crate::decision::sentence::Wording {
             report_url: self.reply.report_url.as_str().to_owned(),
             detail: self.reply.detail,
+            hide_ip_reason: self.auth.hide_ip_reason,
         }
     }
 }
