@@ -233,16 +233,26 @@ const MAX_BUFFERED: usize = 8 << 20;
 impl Sink {
     /// Starts the thread that writes to standard error.
     pub fn stderr() -> std::io::Result<Arc<Sink>> {
-        let sink = Arc::new(Sink {
-            buffer: Mutex::default(),
-            filled: Condvar::new(),
-            lost: AtomicU64::new(0),
-        });
+        let sink = Sink::memory();
         let drain = sink.clone();
         std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || drain.run())?;
         Ok(sink)
+    }
+
+    /// Keeps the lines until [`Sink::take`] takes them: for tests, which read what was logged.
+    pub fn memory() -> Arc<Sink> {
+        Arc::new(Sink {
+            buffer: Mutex::default(),
+            filled: Condvar::new(),
+            lost: AtomicU64::new(0),
+        })
+    }
+
+    /// The lines that nobody has taken yet.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut *self.buffer.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Takes whole lines.
@@ -267,9 +277,8 @@ impl Sink {
 
     /// Writes what is waiting; for the end of the process.
     pub fn flush(&self) {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody is left to tell that standard error is closed.
-        let _ = std::io::stderr().write_all(&std::mem::take(&mut *buffer));
+        let _ = std::io::stderr().write_all(&self.take());
     }
 
     fn run(&self) {

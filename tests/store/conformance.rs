@@ -273,6 +273,30 @@ async fn a_view_writes_nothing(stand: Stand) {
     assert_eq!(store.user(&login("shop")).await, Ok(None));
 }
 
+async fn questions_do_not_wait_for_a_long_transaction(stand: Stand) {
+    let store = stand.store;
+    put(&store, &[&user("before")]);
+    let command = (stand.another)();
+    let (inside, entered) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    let import = std::thread::spawn(move || {
+        transact(&command, |t| {
+            t.put_user(&user("during"), None)?;
+            inside.send(()).unwrap();
+            may_leave.recv().unwrap();
+            Ok(())
+        })
+    });
+    entered.recv().unwrap();
+    assert!(store.user(&login("before")).await.unwrap().is_some());
+    assert_eq!(store.user(&login("during")).await, Ok(None));
+    let listed = view(&store, |t| t.user_named(&name("during")));
+    assert_eq!(listed, None);
+    leave.send(()).unwrap();
+    import.join().unwrap().unwrap();
+    assert!(store.user(&login("during")).await.unwrap().is_some());
+}
+
 async fn removed_users_are_gone(stand: Stand) {
     let store = stand.store;
     let record = rich_user("shop");
@@ -579,6 +603,7 @@ conformance! {
         a_domain_is_verified_on_one_account_only,
         what_fails_leaves_no_trace,
         a_view_writes_nothing,
+        questions_do_not_wait_for_a_long_transaction,
         removed_users_are_gone,
         hashes_are_kept_replaced_and_upgraded,
         uses_are_remembered,

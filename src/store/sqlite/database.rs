@@ -3,11 +3,13 @@
 //! Everybody who wants to use it waits here for the opening, for a bounded time. Asks nothing of
 //! the tables but their version.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::file::{self, Identity};
 use super::schema::{self, SchemaError};
@@ -92,7 +94,7 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::recognise(&connection)
+        schema::version(&connection)
             .and_then(|_| write_ahead(&connection))
             .and_then(|()| schema::migrate(&mut connection))
             .map_err(|error| match error {
@@ -155,33 +157,27 @@ impl Database {
     }
 
     fn connection(&self, access: Access) -> Result<Connection, StoreError> {
-        self.set_up(access).map_err(|error| self.trouble(&error))
-    }
-
-    fn set_up(&self, access: Access) -> rusqlite::Result<Connection> {
         // No SQLITE_OPEN_CREATE: files are made in one place, with the right mode.
         let flags = match access {
             Access::Read => OpenFlags::SQLITE_OPEN_READ_ONLY,
             Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
         };
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(BUSY)?;
-        connection.set_prepared_statement_cache_capacity(64);
-        // FULL: what was answered survives a power failure. A suspension must not vanish.
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "foreign_keys", true)?;
-        connection.pragma_update(None, "trusted_schema", false)?;
-        connection.pragma_update(None, "cell_size_check", true)?;
-        if access == Access::Write {
-            connection.pragma_update_and_check(
-                None,
-                "journal_size_limit",
-                LOG_SIZE_LIMIT,
-                |_| Ok(()),
-            )?;
+        let connect = || {
+            let connection = Connection::open_with_flags(&self.path, flags)?;
+            // SQLite quietly opens a file that it may not write for reading. Before it reads,
+            // which would leave an index (`-shm`) behind that nobody may write either.
+            if access == Access::Write && connection.is_readonly(MAIN_DB)? {
+                return Ok(None);
+            }
+            set_up(&connection, access)?;
+            Ok(Some(connection))
+        };
+        match connect() {
+            Ok(Some(connection)) => Ok(connection),
+            Ok(None) => Err(self.not_writable("its mode, owner or file system forbids it")),
+            Err(error) => Err(self.trouble(&error)),
         }
-        Ok(connection)
     }
 
     /// What SQLite's error means to those who ask.
@@ -194,9 +190,7 @@ impl Database {
             Some(ErrorCode::DiskFull) => {
                 StoreError::ReadOnly(format!("there is no space for {path}: make some ({error})"))
             }
-            Some(ErrorCode::ReadOnly) => StoreError::ReadOnly(format!(
-                "{path}: give this user the right to write it ({error})"
-            )),
+            Some(ErrorCode::ReadOnly) => self.not_writable(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => self.unusable(format!(
                 "is damaged, or no database: put a good copy in its place ({error})"
             )),
@@ -214,6 +208,11 @@ impl Database {
         StoreError::Busy(format!("too many wait for {}", self.path.display()))
     }
 
+    fn not_writable(&self, why: impl fmt::Display) -> StoreError {
+        let path = self.path.display();
+        StoreError::ReadOnly(format!("give this user the right to write {path} ({why})"))
+    }
+
     fn unusable(&self, what: String) -> StoreError {
         StoreError::Unusable(format!("{} {what}", self.path.display()))
     }
@@ -225,6 +224,27 @@ impl Database {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Settings of a connection. They last as long as it does.
+pub fn set_up(connection: &Connection, access: Access) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    // Plans that depend on nothing but the tables. Without this, SQLite parses a statement anew each
+    // time that it gets other parameters, which costs more than the look-up itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    // FULL: what was answered survives a power failure. A suspension must not vanish.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    match access {
+        Access::Read => Ok(()),
+        Access::Write => {
+            let limit = ("journal_size_limit", LOG_SIZE_LIMIT);
+            connection.pragma_update_and_check(None, limit.0, limit.1, |_| Ok(()))
+        }
     }
 }
 

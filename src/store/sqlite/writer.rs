@@ -58,7 +58,11 @@ enum Refusing {
 fn refuse(database: &Database, jobs: &Queue<Job>, error: &StoreError) -> Refusing {
     let again = database.in_future(RETRY);
     loop {
-        match jobs.next(Some(database.left_until(again))) {
+        let left = database.left_until(again);
+        if left.is_zero() {
+            return Refusing::TryAgain;
+        }
+        match jobs.next(Some(left)) {
             // Who has gone away needs no answer.
             Next::Item(job) => drop(job.reply.send(Err(error.clone()))),
             Next::Nothing => return Refusing::TryAgain,
@@ -68,12 +72,18 @@ fn refuse(database: &Database, jobs: &Queue<Job>, error: &StoreError) -> Refusin
 }
 
 fn serve(database: &Database, jobs: &Queue<Job>, mut connection: Connection, identity: &Identity) {
+    // After trouble, what the connection remembers of the file may be wrong.
+    let mut stale = false;
     while let Next::Item(first) = jobs.next(None) {
         let mut group = vec![first];
         while group.len() < GROUP
             && let Next::Item(job) = jobs.next(Some(Duration::ZERO))
         {
             group.push(job);
+        }
+        // The old one goes when the new one is there: the last to go would take the log away.
+        if stale && let Ok(fresh) = database.connect(identity, Access::Write) {
+            connection = fresh;
         }
         let written = catch_unwind(AssertUnwindSafe(|| {
             commit(database, identity, &mut connection, &mut group)
@@ -83,6 +93,12 @@ fn serve(database: &Database, jobs: &Queue<Job>, mut connection: Connection, ide
                 "writing broke off: see the log".to_owned(),
             ))
         });
+        stale = match &written {
+            Ok(outcomes) => outcomes
+                .iter()
+                .any(|outcome| spoils(outcome.as_ref().err())),
+            Err(error) => stale || spoils(Some(error)),
+        };
         match written {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {
@@ -93,9 +109,16 @@ fn serve(database: &Database, jobs: &Queue<Job>, mut connection: Connection, ide
                 for job in group {
                     let _ = job.reply.send(Err(error.clone()));
                 }
-                renew(database, identity, &mut connection, &error);
             }
         }
+    }
+}
+
+/// Whether this trouble is a reason to take another connection.
+fn spoils(error: Option<&StoreError>) -> bool {
+    match error {
+        None | Some(StoreError::Busy(_)) => false,
+        Some(StoreError::ReadOnly(_) | StoreError::Unusable(_)) => true,
     }
 }
 
@@ -133,21 +156,63 @@ fn commit(
     Ok(outcomes)
 }
 
-/// Takes another connection after trouble with this one: what it remembers of the file may be
-/// wrong, or the file could not be written when it was opened. The old one goes when the new one
-/// is there: the last connection to close would take the log away.
-fn renew(
-    database: &Database,
-    identity: &Identity,
-    connection: &mut Connection,
-    error: &StoreError,
-) {
-    match error {
-        StoreError::Busy(_) => {}
-        StoreError::ReadOnly(_) | StoreError::Unusable(_) => {
-            if let Ok(fresh) = database.connect(identity, Access::Write) {
-                *connection = fresh;
-            }
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A job that makes the file larger by so many KiB.
+    fn grow(kib: usize) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
+        let (reply, answer) = oneshot::channel();
+        let run: Writing = Box::new(move |connection| {
+            let sql = "INSERT INTO change (kind, name) VALUES ('everything', ?1)";
+            connection.execute(sql, ["x".repeat(kib * 1024)])?;
+            Ok(())
+        });
+        (Job { run, reply }, answer)
+    }
+
+    fn grown(connection: &Connection) -> u32 {
+        let sql = "SELECT count(*) FROM change";
+        connection.query_row(sql, [], |row| row.get(0)).unwrap()
+    }
+
+    #[test]
+    fn without_space_a_whole_group_fails_and_the_next_one_is_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::new(&directory.path().join("outgate.db"));
+        let (mut connection, identity) = database.open().unwrap();
+        connection
+            .pragma_update(None, "max_page_count", 60)
+            .unwrap();
+        let mut group = [grow(1).0, grow(1000).0, grow(1).0];
+        let full = commit(&database, &identity, &mut connection, &mut group);
+        assert!(matches!(full, Err(StoreError::ReadOnly(_))), "{full:?}");
+        assert_eq!(grown(&connection), 0);
+        connection
+            .pragma_update(None, "max_page_count", 600)
+            .unwrap();
+        let written = commit(&database, &identity, &mut connection, &mut group);
+        assert_eq!(written, Ok(vec![Ok(()); 3]));
+        assert_eq!(grown(&connection), 3);
+    }
+
+    #[test]
+    fn a_job_that_panics_fails_and_the_writer_goes_on() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Arc::new(Database::new(&directory.path().join("outgate.db")));
+        let jobs = Queue::new(10);
+        let (reply, broken) = oneshot::channel();
+        let run: Writing = Box::new(|_| panic!("as a test"));
+        assert_eq!(jobs.push(Job { run, reply }), Ok(()));
+        let broken = std::thread::scope(|scope| {
+            scope.spawn(|| super::run(&database, &jobs));
+            let broken = broken.blocking_recv().unwrap();
+            let (job, answer) = grow(1);
+            assert_eq!(jobs.push(job), Ok(()));
+            assert_eq!(answer.blocking_recv().unwrap(), Ok(()));
+            jobs.close();
+            broken
+        });
+        assert!(matches!(broken, Err(StoreError::Unusable(_))), "{broken:?}");
     }
 }
