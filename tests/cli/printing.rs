@@ -67,6 +67,9 @@ fn hostile_notes_do_not_reach_the_terminal() {
             .contains("a\\u{202e}b\\u{a}c\\u{200b}d\\u{9}e")
     );
     assert_eq!(site.json(&["user", "show", "shop"])["note"], note);
+    site.done(&["user", "set", "shop", "--note", &"ü".repeat(300)]);
+    assert!(site.done(&["user", "list"]).len() < 400);
+    site.done(&["user", "set", "shop", "--note", note]);
     let ran = site.refused(&["user", "set", "shop", "--note", "\x1b[2J"]);
     assert!(!ran.err.contains('\x1b'), "{:?}", ran.err);
 }

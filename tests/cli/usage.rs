@@ -218,3 +218,22 @@ fn a_store_that_cannot_be_used_is_no_refusal() {
         assert_eq!(ran.out, "");
     }
 }
+
+#[test]
+fn a_locked_store_is_temporary() {
+    let site = Site::new();
+    site.done(&["domain", "add", "example.com"]);
+    let other = rusqlite::Connection::open(site.path("outgate.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let ran = site.run(&["--json", "domain", "add", "example.org"]);
+    assert_eq!((ran.code, ran.out.as_str()), (75, ""), "{ran:?}");
+    let error: Value = serde_json::from_str(&ran.err).unwrap();
+    assert!(
+        error["error"].as_str().unwrap().contains("locked"),
+        "{error}"
+    );
+    // Reading needs no lock.
+    site.done(&["domain", "show", "example.com"]);
+    other.execute_batch("ROLLBACK").unwrap();
+    site.done(&["domain", "add", "example.org"]);
+}

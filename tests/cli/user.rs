@@ -379,6 +379,42 @@ fn passwd_replaces_the_password() {
 }
 
 #[test]
+fn set_takes_a_password_too() {
+    let site = Site::new();
+    site.user("shop", &[], "the old one");
+    let args = [
+        "--json",
+        "user",
+        "set",
+        "shop",
+        "--note",
+        "x",
+        "--password-stdin",
+    ];
+    let ran = site.run_with_input(&args, b"the new one\n");
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(keys(&ran.out), FIELDS[..16]);
+    let test = |password: &str| {
+        let args = ["user", "test", "shop", "--password-stdin"];
+        site.run_with_input(&args, password.as_bytes()).code
+    };
+    assert_eq!((test("the old one"), test("the new one")), (1, 0));
+    let ran = site.run_with_input(&args, b"short\n");
+    assert_eq!(ran.code, 1);
+    assert_eq!(test("the new one"), 0);
+}
+
+#[test]
+fn a_user_moves_to_another_account() {
+    let site = Site::new();
+    site.user("shop", &[], "long enough");
+    site.done(&["account", "add", "acme"]);
+    let moved = site.json(&["user", "set", "shop", "--account", "ACME"]);
+    assert_eq!(moved["account"], "acme");
+    site.refused(&["user", "set", "shop", "--account", "nobody"]);
+}
+
+#[test]
 fn a_rename_keeps_the_old_name_as_a_login() {
     let site = Site::new();
     site.user("shop", &[], "long enough");

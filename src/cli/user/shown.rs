@@ -94,13 +94,22 @@ impl Listed for UserView {
             some(&self.allow, "-"),
             some(&self.ip, "anywhere"),
             last_used(self),
-            self.note.clone(),
+            beginning(&self.note),
         ]
     }
 }
 
 /// How many entries of a list fit into a cell.
 const CELL: usize = 3;
+/// How many characters of a text do.
+const CHARACTERS: usize = 40;
+
+fn beginning(text: &str) -> String {
+    match text.char_indices().nth(CHARACTERS) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}...", &text[..end]),
+    }
+}
 
 fn some(items: &[String], none: &str) -> String {
     let shown = items
