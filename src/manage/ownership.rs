@@ -115,3 +115,121 @@ pub(super) fn account_option(account: &Name) -> String {
         format!(" --account {account}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decision::coverage::owned_through;
+    use crate::decision::facts::Lineage;
+    use crate::manage::{change, look};
+    use crate::model::user::{Account, DomainRecord, Ownership, Plan, VerifiedBy};
+    use crate::store::Store;
+    use crate::store::memory::MemoryStore;
+
+    const NAMES: [&str; 5] = [
+        "example.com",
+        "a.example.com",
+        "b.a.example.com",
+        "c.b.a.example.com",
+        "a.example.net",
+    ];
+    const ACCOUNTS: [&str; 3] = ["default", "acme", "other"];
+
+    /// Account, name, verified, with sub-domains.
+    fn claims() -> impl Strategy<Value = Vec<(usize, usize, bool, bool)>> {
+        prop::collection::vec(
+            (
+                0..ACCOUNTS.len(),
+                0..NAMES.len(),
+                any::<bool>(),
+                any::<bool>(),
+            ),
+            0..12,
+        )
+    }
+
+    fn domain(name: &str) -> Domain {
+        Domain::parse(name).unwrap()
+    }
+
+    /// Stores the claims; the first that has a name verified keeps it.
+    fn store_of(claims: &[(usize, usize, bool, bool)]) -> MemoryStore {
+        let store = MemoryStore::new();
+        change(&store, |tx| {
+            for name in ACCOUNTS {
+                tx.put_account(&Account {
+                    name: Name::parse(name).unwrap(),
+                    plan: Plan::Pro,
+                    quotas: Vec::new(),
+                    created_at: Timestamp::UNIX_EPOCH,
+                })?;
+            }
+            for (account, name, verified, with_subdomains) in claims {
+                let account = Name::parse(ACCOUNTS[*account]).unwrap();
+                let domain = domain(NAMES[*name]);
+                let there = tx.claims(&domain)?;
+                let free = there
+                    .iter()
+                    .all(|c| c.account == account || c.verified_by.is_none());
+                tx.put_domain(&DomainRecord {
+                    domain,
+                    account,
+                    verified_by: (*verified && free).then_some(VerifiedBy::Operator),
+                    with_subdomains: *with_subdomains,
+                    token: String::new(),
+                    added_at: Timestamp::UNIX_EPOCH,
+                })?;
+            }
+            Ok(())
+        })
+        .unwrap();
+        store
+    }
+
+    /// The verified domains at and above a name, as decisions see them.
+    fn lineage(store: &dyn Store, domain: &Domain) -> Lineage {
+        let mut verified = Vec::new();
+        look(store, |tx| {
+            for name in iter::once(domain.clone()).chain(domain.ancestors()) {
+                let owner = tx
+                    .claims(&name)?
+                    .into_iter()
+                    .find(|c| c.verified_by.is_some());
+                verified.extend(owner.map(|owner| Ownership {
+                    domain: name,
+                    account: owner.account,
+                    with_subdomains: owner.with_subdomains,
+                }));
+            }
+            Ok(())
+        })
+        .unwrap();
+        Lineage {
+            domain: domain.clone(),
+            verified,
+        }
+    }
+
+    proptest! {
+        /// What an operator is told about a grant is what happens when it is used.
+        #[test]
+        fn a_grant_counts_here_where_it_counts_in_a_decision(claims in claims()) {
+            let store = store_of(&claims);
+            for account in ACCOUNTS {
+                let account = Name::parse(account).unwrap();
+                for name in NAMES {
+                    let domain = domain(name);
+                    let lineage = lineage(&store, &domain);
+                    let covered = owned_through(&account, &domain, &lineage).is_some();
+                    let footing = look(&store, |tx| Ok(footing(tx, &account, &domain)?)).unwrap();
+                    prop_assert_eq!(footing.counts, covered, "{} {}", account, domain);
+                    prop_assert!(!footing.counts || footing.own.is_some());
+                    prop_assert!(!footing.counts || footing.foreign.is_none());
+                }
+            }
+        }
+    }
+}
