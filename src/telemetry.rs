@@ -83,17 +83,40 @@ impl io::Write for LineWriter<'_> {
     }
 }
 
-/// Says once a minute that the store is in trouble, however many questions it costs.
-pub fn store_trouble(clock: &Clock, error: &StoreError) {
-    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
-    let now = clock.now().as_second();
-    let last = LAST.load(Ordering::Relaxed);
-    let due = now.saturating_sub(last) >= 60 || last > now;
-    if due
-        && LAST
+/// Lets something be said once a minute, however often it happens.
+struct OnceAMinute(AtomicI64);
+
+impl OnceAMinute {
+    const fn new() -> OnceAMinute {
+        OnceAMinute(AtomicI64::new(i64::MIN))
+    }
+
+    fn is_due(&self, clock: &Clock) -> bool {
+        let now = clock.now().as_second();
+        let last = self.0.load(Ordering::Relaxed);
+        let due = now.saturating_sub(last) >= 60 || last > now;
+        due && self
+            .0
             .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
-    {
+    }
+}
+
+/// Says that the store is in trouble.
+pub fn store_trouble(clock: &Clock, error: &StoreError) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
         tracing::error!(error = %error, "the store is in trouble: deferring what needs it");
+    }
+}
+
+/// Says that logins wait longer for a password hash than Postfix waits for them.
+pub fn logins_wait(clock: &Clock) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
+        tracing::warn!(
+            "more logins than passwords can be hashed: clients hear 454 and try again; \
+             see auth.max-concurrent-hashes and auth.hash, and where the logins come from"
+        );
     }
 }
