@@ -221,9 +221,17 @@ impl Line<'_> {
 
 /// Buffered standard error, shared by the decision log and everything else that is logged.
 pub struct Sink {
-    buffer: Mutex<Vec<u8>>,
+    state: Mutex<State>,
     filled: Condvar,
+    emptied: Condvar,
     lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: Vec<u8>,
+    /// Lines have been taken out and are not written yet.
+    writing: bool,
 }
 
 /// What may wait to be written. Beyond, lines are counted instead of kept: a log that nobody
@@ -234,8 +242,9 @@ impl Sink {
     /// Starts the thread that writes to standard error.
     pub fn stderr() -> std::io::Result<Arc<Sink>> {
         let sink = Arc::new(Sink {
-            buffer: Mutex::default(),
+            state: Mutex::default(),
             filled: Condvar::new(),
+            emptied: Condvar::new(),
             lost: AtomicU64::new(0),
         });
         let drain = sink.clone();
@@ -247,14 +256,14 @@ impl Sink {
 
     /// Takes whole lines.
     pub fn write(&self, fill: impl FnOnce(&mut Vec<u8>)) {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.len() >= MAX_BUFFERED {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.waiting.len() >= MAX_BUFFERED {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
         }
-        let idle = buffer.is_empty();
-        fill(&mut buffer);
-        drop(buffer);
+        let idle = state.waiting.is_empty();
+        fill(&mut state.waiting);
+        drop(state);
         if idle {
             self.filled.notify_one();
         }
@@ -265,25 +274,30 @@ impl Sink {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Writes what is waiting; for the end of the process.
-    pub fn flush(&self) {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody is left to tell that standard error is closed.
-        let _ = std::io::stderr().write_all(&std::mem::take(&mut *buffer));
+    /// Waits until everything is written, at most for so long (nobody may be reading); for the end
+    /// of the process.
+    pub fn flush(&self, patience: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let unwritten = |state: &mut State| state.writing || !state.waiting.is_empty();
+        drop(
+            self.emptied
+                .wait_timeout_while(state, patience, unwritten)
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     fn run(&self) {
         let mut reported = 0;
         loop {
-            let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
-            while buffer.is_empty() {
-                buffer = self
-                    .filled
-                    .wait(buffer)
-                    .unwrap_or_else(PoisonError::into_inner);
-            }
-            let lines = std::mem::take(&mut *buffer);
-            drop(buffer);
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self
+                .filled
+                .wait_while(state, |state| state.waiting.is_empty())
+                .unwrap_or_else(PoisonError::into_inner);
+            let lines = std::mem::take(&mut state.waiting);
+            state.writing = true;
+            drop(state);
+            // Nobody is left to tell when standard error is closed.
             let _ = std::io::stderr().write_all(&lines);
             let lost = self.lost();
             if lost > reported {
@@ -294,6 +308,11 @@ impl Sink {
                 );
                 reported = lost;
             }
+            self.state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .writing = false;
+            self.emptied.notify_all();
             // A burst is written together: one system call for many lines.
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -83,17 +83,74 @@ impl io::Write for LineWriter<'_> {
     }
 }
 
+/// Whether the present trouble of the store was said, so that its end is said too.
+static TROUBLE_SAID: AtomicBool = AtomicBool::new(false);
+
 /// Says once a minute that the store is in trouble, however many questions it costs.
 pub fn store_trouble(clock: &Clock, error: &StoreError) {
-    static LAST: AtomicI64 = AtomicI64::new(i64::MIN);
-    let now = clock.now().as_second();
-    let last = LAST.load(Ordering::Relaxed);
-    let due = now.saturating_sub(last) >= 60 || last > now;
-    if due
-        && LAST
+    static MINUTE: Minute = Minute::new();
+    if MINUTE.is_over(clock) {
+        TROUBLE_SAID.store(true, Ordering::Relaxed);
+        let error = error.to_string();
+        tracing::error!(error, "the store is in trouble: deferring what needs it");
+    }
+}
+
+/// Says that a trouble is over, if it was said.
+pub fn store_recovered() {
+    if TROUBLE_SAID.swap(false, Ordering::Relaxed) {
+        tracing::warn!("the store answers again");
+    }
+}
+
+/// Lets one message a minute through.
+pub struct Minute(AtomicI64);
+
+impl Minute {
+    /// The first one passes.
+    pub const fn new() -> Minute {
+        Minute(AtomicI64::new(i64::MIN))
+    }
+
+    /// Whether the last one that passed is a minute ago.
+    pub fn is_over(&self, clock: &Clock) -> bool {
+        let now = clock.now().as_second();
+        let last = self.0.load(Ordering::Relaxed);
+        // A clock that was put back must not silence the log.
+        let due = now.saturating_sub(last) >= 60 || last > now;
+        due && self
+            .0
             .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
             .is_ok()
-    {
-        tracing::error!(error = %error, "the store is in trouble: deferring what needs it");
     }
+}
+
+impl Default for Minute {
+    fn default() -> Minute {
+        Minute::new()
+    }
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Panics so far. Each has cost one connection.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Writes and counts panics like any other fault, in one line. A message that was put together at
+/// run time is left out: slicing a text wrongly would write the text, which may be a password.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        let text = panic.payload().downcast_ref::<&'static str>();
+        let text = text.copied().unwrap_or("see the place");
+        let at = panic.location().map(ToString::to_string);
+        let at = at.unwrap_or_default();
+        tracing::error!(
+            panic = text,
+            at,
+            "a fault in outgate itself: please report it"
+        );
+    }));
 }
