@@ -11,14 +11,29 @@ pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use self::sqlite::SqliteStore;
+use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
 use crate::model::user::{Account, DomainRecord, Ownership, Plan, User, UserRecord};
+
+/// Starts to open the configured store and returns at once: for the daemon, which must answer
+/// before the store is there. Questions wait for it, at most some seconds; trouble with it is
+/// told to whoever asks, and passes when its cause does. Makes the store if there is none.
+pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::start(url.path())?))
+}
+
+/// Opens the configured store and waits for that: for commands.
+pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
+    Ok(Arc::new(SqliteStore::open(url.path())?))
+}
 
 /// What the store could not do. The caller answers 451, never allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -6,6 +6,7 @@ use ipnet::IpNet;
 use outgate::model::name::{Name, UserId};
 use outgate::model::user::{Plan, Status, UserRecord, VerifiedBy};
 use outgate::store::memory::MemoryStore;
+use outgate::store::sqlite::SqliteStore;
 use outgate::store::{Change, Credential, ManageError, Store, StoreError, Use, UserFilter};
 
 use crate::sample::*;
@@ -21,6 +22,18 @@ fn in_memory() -> Stand {
     Stand {
         store: store.clone(),
         another: Box::new(move || store.clone()),
+    }
+}
+
+fn in_a_file() -> Stand {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("state/outgate.db");
+    Stand {
+        store: Arc::new(SqliteStore::start(&path).unwrap()),
+        another: Box::new(move || {
+            let _keep = &directory;
+            Arc::new(SqliteStore::open(&path).unwrap())
+        }),
     }
 }
 
@@ -258,6 +271,30 @@ async fn a_view_writes_nothing(stand: Stand) {
         "{refused:?}"
     );
     assert_eq!(store.user(&login("shop")).await, Ok(None));
+}
+
+async fn questions_do_not_wait_for_a_long_transaction(stand: Stand) {
+    let store = stand.store;
+    put(&store, &[&user("before")]);
+    let command = (stand.another)();
+    let (inside, entered) = std::sync::mpsc::channel();
+    let (leave, may_leave) = std::sync::mpsc::channel::<()>();
+    let import = std::thread::spawn(move || {
+        transact(&command, |t| {
+            t.put_user(&user("during"), None)?;
+            inside.send(()).unwrap();
+            may_leave.recv().unwrap();
+            Ok(())
+        })
+    });
+    entered.recv().unwrap();
+    assert!(store.user(&login("before")).await.unwrap().is_some());
+    assert_eq!(store.user(&login("during")).await, Ok(None));
+    let listed = view(&store, |t| t.user_named(&name("during")));
+    assert_eq!(listed, None);
+    leave.send(()).unwrap();
+    import.join().unwrap().unwrap();
+    assert!(store.user(&login("during")).await.unwrap().is_some());
 }
 
 async fn removed_users_are_gone(stand: Stand) {
@@ -553,7 +590,8 @@ macro_rules! conformance {
 }
 
 conformance! {
-    memory: super::in_memory
+    memory: super::in_memory,
+    sqlite: super::in_a_file
     => [
         a_fresh_store_has_the_default_account,
         users_come_back_as_they_went_in,
@@ -565,6 +603,7 @@ conformance! {
         a_domain_is_verified_on_one_account_only,
         what_fails_leaves_no_trace,
         a_view_writes_nothing,
+        questions_do_not_wait_for_a_long_transaction,
         removed_users_are_gone,
         hashes_are_kept_replaced_and_upgraded,
         uses_are_remembered,

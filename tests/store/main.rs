@@ -1,4 +1,10 @@
 //! What every store must do, asked of each store; and what can happen to a database file.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that meets what it does not expect has failed"
+)]
 
 mod conformance;
+mod file;
 mod sample;

@@ -1,0 +1,129 @@
+//! The tables, and how a database of an earlier version gets them.
+
+use rusqlite::{Connection, TransactionBehavior};
+use thiserror::Error;
+
+/// Marks a file as outgate's (`PRAGMA application_id`): "ogdb".
+const APPLICATION_ID: i32 = 0x6f67_6462;
+
+/// One step a version: the first makes version 1. A step that was ever released never changes.
+const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
+
+/// Why a database is not used.
+#[derive(Debug, Error)]
+pub enum SchemaError {
+    /// Written by a newer outgate.
+    #[error(
+        "it has schema version {found}, and this outgate knows versions up to {known}: use the newer outgate, or a copy from before"
+    )]
+    Newer {
+        /// Its version.
+        found: usize,
+        /// The newest that this program knows.
+        known: usize,
+    },
+    /// A database of another program.
+    #[error(
+        "it is a database, but not one of outgate: name another file in [store] url, or move it away"
+    )]
+    Foreign,
+    /// A file system on which processes cannot share memory.
+    #[error(
+        "it cannot be kept in WAL mode on this file system (SQLite stays in {0:?}): put it on a local disk"
+    )]
+    NoSharedMemory(String),
+    /// What SQLite says.
+    #[error(transparent)]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// Brings the database to the newest version, step by step, each in one transaction. Costs
+/// nothing when it is there already, and writes nothing then.
+pub fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
+    let mut version = recognise(connection)?;
+    while version < MIGRATIONS.len() {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Another process may have been faster.
+        version = recognise(&transaction)?;
+        if let Some(step) = MIGRATIONS.get(version) {
+            transaction.execute_batch(step)?;
+            transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+            version += 1;
+            transaction.pragma_update(None, "user_version", version as u32)?;
+        }
+        transaction.commit()?;
+    }
+    Ok(())
+}
+
+/// The version of the schema; 0 for an empty file. Anything that is not ours is an error.
+pub fn recognise(connection: &Connection) -> Result<usize, SchemaError> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
+    let application: i64 = number("application_id")?;
+    let version: i64 = number("user_version")?;
+    let known = MIGRATIONS.len();
+    if application == i64::from(APPLICATION_ID) {
+        return match usize::try_from(version) {
+            Ok(found) if found <= known => Ok(found),
+            Ok(found) => Err(SchemaError::Newer { found, known }),
+            Err(_) => Err(SchemaError::Foreign),
+        };
+    }
+    let empty = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema)";
+    let empty: bool = connection.query_row(empty, [], |row| row.get(0))?;
+    if application == 0 && version == 0 && empty {
+        Ok(0)
+    } else {
+        Err(SchemaError::Foreign)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_taken_once() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(recognise(&connection).unwrap(), MIGRATIONS.len());
+        migrate(&mut connection).unwrap();
+        let accounts = "SELECT count(*) FROM account";
+        let accounts: u32 = connection
+            .query_row(accounts, [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(accounts, 1);
+    }
+
+    #[test]
+    fn what_is_not_ours_is_left_alone() {
+        let cases = [
+            "CREATE TABLE t (a)",
+            "PRAGMA user_version = 1",
+            "PRAGMA application_id = 7",
+            "PRAGMA application_id = 0x6f676462; PRAGMA user_version = -1",
+        ];
+        for sql in cases {
+            let mut connection = Connection::open_in_memory().unwrap();
+            connection.execute_batch(sql).unwrap();
+            let refused = migrate(&mut connection);
+            assert!(matches!(refused, Err(SchemaError::Foreign)), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_newer_schema_is_refused() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let newer = MIGRATIONS.len() + 1;
+        let set = format!("PRAGMA user_version = {newer}");
+        connection.execute_batch(&set).unwrap();
+        match migrate(&mut connection) {
+            Err(SchemaError::Newer { found, known }) => {
+                assert_eq!((found, known), (newer, newer - 1));
+            }
+            Err(other) => panic!("{other}"),
+            Ok(()) => panic!("taken for ours"),
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! All SQL, but for the tables themselves. A test asks SQLite how it would run each statement.
+
+/// Defines the statements. A `lookup` must find its rows through an index, however many there are;
+/// a `listing` shows all there is, in the order of an index.
+macro_rules! statements {
+    ($($name:ident: $reach:ident = $sql:expr;)+) => {
+        $(pub const $name: &str = $sql;)+
+        #[cfg(test)]
+        const ALL: &[(&str, Reach, &str)] = &[$((stringify!($name), Reach::$reach, $sql)),+];
+    };
+}
+
+/// How much a statement may read.
+#[cfg(test)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(non_camel_case_types, reason = "words of the macro above")]
+enum Reach {
+    lookup,
+    listing,
+}
+
+/// The columns that [`super::rows::user`] reads.
+macro_rules! user {
+    () => {
+        "user.id, user.name, user.account, user.status, user.mode, user.grants, user.networks, \
+         user.check_from, user.enforce, user.max_recipients, user.credential_version"
+    };
+}
+
+/// The columns that [`super::rows::record`] reads.
+macro_rules! record {
+    () => {
+        concat!(
+            user!(),
+            ", user.logins, user.quotas, user.note, user.suspended_reason, user.created_at, \
+             user.updated_at, user.last_used_at"
+        )
+    };
+}
+
+/// The columns that [`super::rows::claim`] reads.
+macro_rules! claim {
+    () => {
+        "SELECT name, account, verified_by, with_subdomains, token, added_at FROM domain "
+    };
+}
+
+/// From a login to its user.
+macro_rules! by_login {
+    () => {
+        " FROM login JOIN user ON user.number = login.user WHERE login.login = ?1"
+    };
+}
+
+statements! {
+    // Decisions.
+    USER_OF_LOGIN: lookup = concat!("SELECT ", user!(), by_login!());
+    OWNERSHIP: lookup = "SELECT name, account, with_subdomains FROM domain \
+        WHERE name = ?1 AND verified_by IS NOT NULL";
+    PLAN: lookup = "SELECT plan FROM account WHERE name = ?1";
+    CREDENTIAL: lookup = "SELECT hash, credential_version FROM user \
+        WHERE id = ?1 AND hash IS NOT NULL";
+    KNOWN_NETWORK: lookup = "SELECT EXISTS (SELECT 1 FROM user \
+        JOIN network ON network.user = user.number \
+        WHERE user.id = ?1 AND network.network = ?2 AND network.last_at >= ?3)";
+
+    // What decisions leave behind.
+    TOUCH_USER: lookup = "UPDATE user SET last_used_at = max(coalesce(last_used_at, ?2), ?2) \
+        WHERE id = ?1";
+    TOUCH_NETWORK: lookup = "INSERT INTO network (user, network, last_at) \
+        SELECT number, ?2, ?3 FROM user WHERE id = ?1 \
+        ON CONFLICT DO UPDATE SET last_at = max(last_at, excluded.last_at)";
+    FORGET_NETWORKS: lookup = "DELETE FROM network \
+        WHERE user = (SELECT number FROM user WHERE id = ?1) AND last_at < ?2";
+    REHASH: lookup = "UPDATE user SET hash = ?4 \
+        WHERE id = ?1 AND credential_version = ?2 AND hash = ?3";
+
+    // Changes.
+    NEWEST_CHANGE: lookup = "SELECT coalesce(max(number), 0) FROM change";
+    OLDEST_CHANGE: lookup = "SELECT coalesce(min(number), 1) FROM change";
+    CHANGES_AFTER: lookup = "SELECT kind, name FROM change WHERE number > ?1 \
+        ORDER BY number LIMIT ?2";
+    PUT_CHANGE: lookup = "INSERT INTO change (kind, name) VALUES (?1, ?2)";
+    TRIM_CHANGES: lookup = "DELETE FROM change \
+        WHERE number <= ?1 AND number < (SELECT min(number) FROM change) + ?2";
+
+    // Accounts.
+    ACCOUNTS: listing = "SELECT name, plan, quotas, created_at FROM account ORDER BY name";
+    ACCOUNT: lookup = "SELECT name, plan, quotas, created_at FROM account WHERE name = ?1";
+    ACCOUNT_SIZE: lookup = "SELECT (SELECT count(*) FROM user WHERE account = ?1), \
+        (SELECT count(*) FROM domain WHERE account = ?1)";
+    PUT_ACCOUNT: lookup = "INSERT INTO account (name, plan, quotas, created_at) \
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT (name) DO UPDATE SET plan = excluded.plan, \
+        quotas = excluded.quotas, created_at = excluded.created_at";
+    REMOVE_ACCOUNT: lookup = "DELETE FROM account WHERE name = ?1";
+
+    // Domains.
+    DOMAINS: listing = concat!(claim!(), "ORDER BY name, account");
+    DOMAINS_OF_ACCOUNT: lookup = concat!(claim!(), "WHERE account = ?1 ORDER BY name");
+    CLAIMS: lookup = concat!(claim!(), "WHERE name = ?1 ORDER BY account");
+    PUT_DOMAIN: lookup = "INSERT INTO domain \
+        (name, account, verified_by, with_subdomains, token, added_at) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name, account) DO UPDATE SET \
+        verified_by = excluded.verified_by, with_subdomains = excluded.with_subdomains, \
+        token = excluded.token, added_at = excluded.added_at";
+    REMOVE_DOMAIN: lookup = "DELETE FROM domain WHERE name = ?1 AND account = ?2";
+
+    // Users.
+    USER_NAMED: lookup = concat!("SELECT ", record!(), by_login!(), " AND user.name = ?1");
+    USER_WITH_ID: lookup = concat!("SELECT ", record!(), " FROM user WHERE id = ?1");
+    LOGIN_OWNER: lookup = concat!("SELECT user.id", by_login!());
+    LOGIN_NUMBER: lookup = "SELECT user FROM login WHERE login = ?1";
+    USERS: listing = concat!("SELECT ", record!(), " FROM login \
+        JOIN user ON user.number = login.user WHERE user.name = login.login \
+        AND (?1 IS NULL OR coalesce(user.last_used_at, user.created_at) < ?1) \
+        ORDER BY login.login");
+    USERS_OF_ACCOUNT: lookup = concat!("SELECT ", record!(), " FROM user WHERE account = ?2 \
+        AND (?1 IS NULL OR coalesce(last_used_at, created_at) < ?1) ORDER BY name");
+    USERS_GRANTED: lookup = "SELECT DISTINCT user.id FROM granted \
+        JOIN user ON user.number = granted.user \
+        WHERE granted.account = ?1 AND granted.tree >= ?2 AND granted.tree < ?3";
+    USER_NUMBER: lookup = "SELECT number FROM user WHERE id = ?1";
+    ADD_USER: lookup = "INSERT INTO user (id, name, account, status, mode, grants, networks, \
+        check_from, enforce, max_recipients, credential_version, logins, quotas, note, \
+        suspended_reason, created_at, updated_at, last_used_at, hash) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+    SET_USER: lookup = "UPDATE user SET name = ?2, account = ?3, status = ?4, mode = ?5, \
+        grants = ?6, networks = ?7, check_from = ?8, enforce = ?9, max_recipients = ?10, \
+        credential_version = ?11, logins = ?12, quotas = ?13, note = ?14, \
+        suspended_reason = ?15, created_at = ?16, updated_at = ?17, last_used_at = ?18, \
+        hash = coalesce(?19, hash) WHERE id = ?1";
+    LOGINS: lookup = "SELECT login FROM login WHERE user = ?1";
+    DROP_LOGINS: lookup = "DELETE FROM login WHERE user = ?1";
+    DROP_GRANTED: lookup = "DELETE FROM granted WHERE user = ?1";
+    ADD_LOGIN: lookup = "INSERT OR IGNORE INTO login (login, user) VALUES (?1, ?2)";
+    ADD_GRANTED: lookup = "INSERT OR IGNORE INTO granted (account, tree, user) \
+        VALUES (?1, ?2, ?3)";
+    PASSWORD_HASH: lookup = "SELECT hash FROM user WHERE id = ?1";
+    REMOVE_USER: lookup = "DELETE FROM user WHERE number = ?1";
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+
+    use super::super::schema::migrate;
+    use super::*;
+
+    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+        let mut statement = connection
+            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
+            .unwrap();
+        // Parameters are left NULL: they say nothing about the plan.
+        let steps = statement.raw_query().mapped(|row| row.get("detail"));
+        steps.collect::<Result<_, _>>().unwrap()
+    }
+
+    /// The cost of a question must not depend on how many users and domains there are.
+    #[test]
+    fn lookups_use_indexes_and_listings_need_no_sorting() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        for (name, reach, sql) in ALL {
+            let plan = plan(&connection, sql);
+            // A constant row is one, whatever the tables hold.
+            let scan = |step: &String| step.starts_with("SCAN") && !step.contains("CONSTANT ROW");
+            let scans = plan.iter().any(scan);
+            let sorts = plan.iter().any(|step| step.contains("ORDER BY"));
+            assert_eq!(scans, *reach == Reach::listing, "{name}: {plan:#?}");
+            assert!(!sorts, "{name}: {plan:#?}");
+        }
+    }
+
+    #[test]
+    fn a_scan_would_be_noticed() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        let plan = plan(
+            &connection,
+            "SELECT id FROM user WHERE note = ?1 ORDER BY note",
+        );
+        assert!(plan[0].starts_with("SCAN"), "{plan:?}");
+    }
+}
