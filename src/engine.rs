@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
+use ipnet::IpNet;
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -64,6 +65,17 @@ pub struct Context<'a> {
     pub queue_id: &'a str,
     /// When the question came.
     pub asked: Instant,
+}
+
+impl Context<'_> {
+    /// The network that a login is remembered by; at later stages somebody else may have
+    /// checked the password.
+    fn came_from(&self) -> Option<IpNet> {
+        match self.stage {
+            Stage::Auth => self.client.neighbourhood(),
+            Stage::Mail | Stage::Rcpt | Stage::Data | Stage::Eom => None,
+        }
+    }
 }
 
 /// What has been said about one message. A front end keeps one for each message under way.
@@ -164,7 +176,8 @@ impl Engine {
             self.write(context, decision, Reason::Allowed, "", id.clone());
             record.said.push((Reason::Allowed, id));
             if let Some(user) = &decision.user {
-                self.uses.note(user.id, None, self.clock.now());
+                self.uses
+                    .note(user.id, context.came_from(), self.clock.now());
             }
         }
         answer

@@ -88,8 +88,8 @@ static TROUBLE_SAID: AtomicBool = AtomicBool::new(false);
 
 /// Says once a minute that the store is in trouble, however many questions it costs.
 pub fn store_trouble(clock: &Clock, error: &StoreError) {
-    static MINUTE: Minute = Minute::new();
-    if MINUTE.is_over(clock) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
         TROUBLE_SAID.store(true, Ordering::Relaxed);
         let error = error.to_string();
         tracing::error!(error, "the store is in trouble: deferring what needs it");
@@ -103,17 +103,28 @@ pub fn store_recovered() {
     }
 }
 
-/// Lets one message a minute through.
-pub struct Minute(AtomicI64);
+/// Says that logins wait longer for a password hash than Postfix waits for them.
+pub fn logins_wait(clock: &Clock) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
+        tracing::warn!(
+            "more logins than passwords can be hashed: clients hear 454 and try again; \
+             see auth.max-concurrent-hashes and auth.hash, and where the logins come from"
+        );
+    }
+}
 
-impl Minute {
-    /// The first one passes.
-    pub const fn new() -> Minute {
-        Minute(AtomicI64::new(i64::MIN))
+/// Lets something be said once a minute, however often it happens.
+pub struct OnceAMinute(AtomicI64);
+
+impl OnceAMinute {
+    /// At once, the first time.
+    pub const fn new() -> OnceAMinute {
+        OnceAMinute(AtomicI64::new(i64::MIN))
     }
 
-    /// Whether the last one that passed is a minute ago.
-    pub fn is_over(&self, clock: &Clock) -> bool {
+    /// Whether to say it now.
+    pub fn is_due(&self, clock: &Clock) -> bool {
         let now = clock.now().as_second();
         let last = self.0.load(Ordering::Relaxed);
         // A clock that was put back must not silence the log.
@@ -125,9 +136,9 @@ impl Minute {
     }
 }
 
-impl Default for Minute {
-    fn default() -> Minute {
-        Minute::new()
+impl Default for OnceAMinute {
+    fn default() -> OnceAMinute {
+        OnceAMinute::new()
     }
 }
 

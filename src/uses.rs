@@ -59,6 +59,14 @@ impl Uses {
         }
     }
 
+    /// Whether a user is known here to have logged in from a network since then. That it is not
+    /// known here says nothing: the store remembers longer.
+    pub fn noted_since(&self, user: UserId, network: IpNet, since: Timestamp) -> bool {
+        let since = since.as_second().div_euclid(60);
+        let noted = self.noted.get(&(user, Some(network)));
+        noted.is_some_and(|minute| minute >= since)
+    }
+
     /// What has gathered since the last time.
     pub fn take(&self) -> Vec<Use> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -158,6 +158,16 @@ pub struct HashCost {
     pub parallelism: u32,
 }
 
+impl HashCost {
+    /// The most that may be configured, and that a stored or imported hash may ask for: about a
+    /// second of work and a quarter of a GiB.
+    pub const MAX: HashCost = HashCost {
+        memory_kib: 256 * 1024,
+        iterations: 10,
+        parallelism: 16,
+    };
+}
+
 impl Default for HashCost {
     fn default() -> HashCost {
         HashCost {
@@ -345,6 +355,7 @@ impl Config {
         crate::decision::sentence::Wording {
             report_url: self.reply.report_url.as_str().to_owned(),
             detail: self.reply.detail,
+            hide_ip_reason: self.auth.hide_ip_reason,
         }
     }
 }

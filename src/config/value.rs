@@ -382,15 +382,15 @@ impl TryFrom<RawHashCost> for HashCost {
             parallelism: raw.parallelism,
         };
         // One hash must stay far below the 10 s that Postfix waits, and below what a host can spare.
-        let sound = (64..=1024 * 1024).contains(&cost.memory_kib)
-            && (1..=100).contains(&cost.iterations)
-            && (1..=16).contains(&cost.parallelism)
+        let sound = (64..=HashCost::MAX.memory_kib).contains(&cost.memory_kib)
+            && (1..=HashCost::MAX.iterations).contains(&cost.iterations)
+            && (1..=HashCost::MAX.parallelism).contains(&cost.parallelism)
             && cost.memory_kib >= 8 * cost.parallelism;
         if sound {
             Ok(cost)
         } else {
             Err(
-                "memory-kib must be 64 to 1048576, iterations 1 to 100, parallelism 1 to 16"
+                "memory-kib must be 64 to 262144, iterations 1 to 10, parallelism 1 to 16"
                     .to_owned(),
             )
         }

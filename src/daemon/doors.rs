@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::clock::Clock;
 use crate::front::listener::{Listener, Stream};
-use crate::telemetry::Minute;
+use crate::telemetry::OnceAMinute;
 
 /// How long a door waits after a connection that it could not accept: files are closed meanwhile.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -45,7 +45,7 @@ where
     Serve: Fn(Stream) -> Serving,
     Serving: Future<Output = ()> + Send + 'static,
 {
-    let minute = Minute::new();
+    let said = OnceAMinute::new();
     loop {
         match listener.accept().await {
             Ok(stream) => {
@@ -57,7 +57,7 @@ where
                 });
             }
             Err(error) => {
-                if minute.is_over(&clock) {
+                if said.is_due(&clock) {
                     let (address, error) = (listener.to_string(), error.to_string());
                     tracing::error!(address, error, "cannot accept a connection; trying on");
                 }

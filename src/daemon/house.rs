@@ -17,8 +17,8 @@ use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
 use crate::auth::Authenticator;
+use crate::config::Listen;
 use crate::config::value::Endpoint;
-use crate::config::{Config, Listen};
 use crate::directory::Directory;
 use crate::engine::Engine;
 use crate::front::auth::AuthFront;
@@ -26,7 +26,7 @@ use crate::front::listener::{Listener, Stream};
 use crate::front::milter::MilterFront;
 use crate::front::policy::PolicyFront;
 use crate::journal::Journal;
-use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
 /// within 10 s of a SIGTERM.
@@ -57,10 +57,12 @@ impl House {
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
         let listeners = bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
+        // Opens behind our back, while questions are answered.
+        let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
         let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
         let engine = Arc::new(Engine::new(
-            Directory::new(store(config)),
+            Directory::new(Arc::new(store)),
             setup.config,
             Journal::new(Some(setup.sink.clone())),
             setup.clock,
@@ -261,11 +263,6 @@ fn bind(
         }
     }
     Ok(listeners)
-}
-
-fn store(config: &Config) -> Arc<dyn Store> {
-    let _ = config;
-    Arc::new(crate::store::memory::MemoryStore::new())
 }
 
 fn announce(listeners: &[(Door, String)]) {

@@ -8,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::Engine;
 use crate::store::StoreError;
-use crate::telemetry::Minute;
+use crate::telemetry::OnceAMinute;
 
 /// How often.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Keeper {
     engine: Arc<Engine>,
     trouble: Mutex<Option<StoreError>>,
-    minute: Minute,
+    said: OnceAMinute,
 }
 
 impl Keeper {
@@ -29,7 +29,7 @@ impl Keeper {
         Keeper {
             engine,
             trouble: Mutex::default(),
-            minute: Minute::new(),
+            said: OnceAMinute::new(),
         }
     }
 
@@ -60,7 +60,7 @@ impl Keeper {
         };
         if let Some(error) = &trouble {
             self.engine.uses().put_back(uses);
-            if self.minute.is_over(&self.engine.clock) {
+            if self.said.is_due(&self.engine.clock) {
                 let error = error.to_string();
                 tracing::error!(
                     error,

@@ -54,7 +54,7 @@ pub fn judge_login(attempt: &Attempt) -> Decision {
     if let Some(reason) = settled {
         decision.findings.push(Finding {
             reason,
-            about: About::Nothing,
+            about: About::Login,
         });
     }
     decision

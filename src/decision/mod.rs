@@ -55,6 +55,8 @@ pub struct Finding {
 pub enum About {
     /// The reason says it all.
     Nothing,
+    /// Somebody who logs in: the reply tells no more than whoever knows the password may know.
+    Login,
     /// This sender of the message.
     Sender {
         /// Where it stands.

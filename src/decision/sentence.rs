@@ -12,6 +12,8 @@ pub struct Wording {
     pub report_url: String,
     /// Whether the sentence is told, or only the tag.
     pub detail: bool,
+    /// Whether a login from a wrong address sounds like one with a wrong password.
+    pub hide_ip_reason: bool,
 }
 
 /// The reply to a finding. `None` for what is allowed.
@@ -36,6 +38,13 @@ pub fn reply(
     let (short, tag) = match finding.reason {
         Reason::Allowed => return None,
         Reason::Unauthenticated => return fixed(530, "5.7.0", "Authentication required"),
+        Reason::IpNotAuthorized if finding.about == About::Login && wording.hide_ip_reason => {
+            return fixed(535, "5.7.8", "Authentication failed");
+        }
+        // Whoever guesses is not told that the name exists.
+        Reason::Suspended if finding.about == About::Login => {
+            return fixed(535, "5.7.8", "Authentication failed");
+        }
         Reason::IpNotAuthorized => return fixed(535, "5.7.8", "IP not authorized"),
         Reason::BadPassword | Reason::NoSuchUser | Reason::Mechanism | Reason::TlsRequired => {
             return fixed(535, "5.7.8", "Authentication failed");
@@ -134,10 +143,12 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
         (About::LoginChangedHands, _) => {
             format!("login {} has changed, log in again", escape(login))
         }
-        (About::MissingMacro(_) | About::Nothing, Reason::Suspended) => {
+        (About::MissingMacro(_) | About::Nothing | About::Login, Reason::Suspended) => {
             format!("{who} is suspended")
         }
-        (About::MissingMacro(_) | About::Nothing, _) => format!("{who} is not known here"),
+        (About::MissingMacro(_) | About::Nothing | About::Login, _) => {
+            format!("{who} is not known here")
+        }
     };
     escape(&sentence)
 }

@@ -7,6 +7,7 @@ pub mod grant;
 pub mod header_from;
 pub mod name;
 pub mod network;
+pub mod password;
 pub mod quota;
 pub mod reply;
 pub mod sender;
