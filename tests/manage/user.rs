@@ -315,7 +315,7 @@ fn the_longest_lists_fit() {
         let full = settings(|s| {
             s.allow = many(|i| format!("d{i}.example.com"));
             s.ip = many(|i| format!("10.0.{}.{}", i / 256, i % 256));
-            s.logins = many(|i| format!("login{i}@example.com"));
+            s.logins = many(|i| format!("login{i}"));
         });
         add(store, "shop", &full).unwrap();
         let record = show(store, "shop");
@@ -340,6 +340,8 @@ fn the_longest_lists_fit() {
             "outgate user set shop",
         );
         assert_eq!(show(store, "shop"), record);
+        let record = set(store, "shop", &renamed("login7")).unwrap().record;
+        assert_eq!(record.logins.len(), 1000);
     });
 }
 
