@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -83,30 +83,23 @@ impl io::Write for LineWriter<'_> {
     }
 }
 
-/// Lets something be said once a minute, however often it happens.
-struct OnceAMinute(AtomicI64);
+/// Whether the present trouble of the store was said, so that its end is said too.
+static TROUBLE_SAID: AtomicBool = AtomicBool::new(false);
 
-impl OnceAMinute {
-    const fn new() -> OnceAMinute {
-        OnceAMinute(AtomicI64::new(i64::MIN))
-    }
-
-    fn is_due(&self, clock: &Clock) -> bool {
-        let now = clock.now().as_second();
-        let last = self.0.load(Ordering::Relaxed);
-        let due = now.saturating_sub(last) >= 60 || last > now;
-        due && self
-            .0
-            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    }
-}
-
-/// Says that the store is in trouble.
+/// Says once a minute that the store is in trouble, however many questions it costs.
 pub fn store_trouble(clock: &Clock, error: &StoreError) {
     static LAST: OnceAMinute = OnceAMinute::new();
     if LAST.is_due(clock) {
-        tracing::error!(error = %error, "the store is in trouble: deferring what needs it");
+        TROUBLE_SAID.store(true, Ordering::Relaxed);
+        let error = error.to_string();
+        tracing::error!(error, "the store is in trouble: deferring what needs it");
+    }
+}
+
+/// Says that a trouble is over, if it was said.
+pub fn store_recovered() {
+    if TROUBLE_SAID.swap(false, Ordering::Relaxed) {
+        tracing::warn!("the store answers again");
     }
 }
 
@@ -119,4 +112,56 @@ pub fn logins_wait(clock: &Clock) {
              see auth.max-concurrent-hashes and auth.hash, and where the logins come from"
         );
     }
+}
+
+/// Lets something be said once a minute, however often it happens.
+pub struct OnceAMinute(AtomicI64);
+
+impl OnceAMinute {
+    /// At once, the first time.
+    pub const fn new() -> OnceAMinute {
+        OnceAMinute(AtomicI64::new(i64::MIN))
+    }
+
+    /// Whether to say it now.
+    pub fn is_due(&self, clock: &Clock) -> bool {
+        let now = clock.now().as_second();
+        let last = self.0.load(Ordering::Relaxed);
+        // A clock that was put back must not silence the log.
+        let due = now.saturating_sub(last) >= 60 || last > now;
+        due && self
+            .0
+            .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+}
+
+impl Default for OnceAMinute {
+    fn default() -> OnceAMinute {
+        OnceAMinute::new()
+    }
+}
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// Panics so far. Each has cost one connection.
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Writes and counts panics like any other fault, in one line. A message that was put together at
+/// run time is left out: slicing a text wrongly would write the text, which may be a password.
+pub fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        PANICS.fetch_add(1, Ordering::Relaxed);
+        let text = panic.payload().downcast_ref::<&'static str>();
+        let text = text.copied().unwrap_or("see the place");
+        let at = panic.location().map(ToString::to_string);
+        let at = at.unwrap_or_default();
+        tracing::error!(
+            panic = text,
+            at,
+            "a fault in outgate itself: please report it"
+        );
+    }));
 }

@@ -46,6 +46,19 @@ impl Uses {
         }
     }
 
+    /// Keeps what could not be stored for the next time, as far as there is room.
+    pub fn put_back(&self, uses: Vec<Use>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for Use { user, at, network } in uses {
+            if waiting.len() >= MAX_WAITING {
+                return;
+            }
+            // A later use may have come meanwhile.
+            let latest = waiting.entry((user, network)).or_insert(at);
+            *latest = at.max(*latest);
+        }
+    }
+
     /// Whether a user is known here to have logged in from a network since then. That it is not
     /// known here says nothing: the store remembers longer.
     pub fn noted_since(&self, user: UserId, network: IpNet, since: Timestamp) -> bool {

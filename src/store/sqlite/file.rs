@@ -35,7 +35,8 @@ pub fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-fn create_directory(directory: &Path) -> io::Result<()> {
+/// Makes a directory of mode 0700, and those above it, where there is none.
+pub fn create_directory(directory: &Path) -> io::Result<()> {
     if directory.as_os_str().is_empty() || directory.try_exists()? {
         return Ok(());
     }

@@ -5,7 +5,7 @@
 //! here blocks a caller of the asynchronous questions. All SQL is in [`statements`].
 
 mod database;
-mod file;
+pub mod file;
 mod questions;
 mod queue;
 mod readers;

@@ -1,0 +1,68 @@
+//! The doors of the auth and policy front ends: accepts connections, each a task of its own, and
+//! counts them. There is no limit but that of open files: Postfix bounds its own processes.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::front::listener::{Listener, Stream};
+use crate::telemetry::OnceAMinute;
+
+/// How long a door waits after a connection that it could not accept: files are closed meanwhile.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Connections that are open now.
+#[derive(Default, Debug)]
+pub struct Gauge(AtomicUsize);
+
+impl Gauge {
+    /// How many.
+    pub fn open(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn enter(self: &Arc<Gauge>) -> Guest {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Guest(self.clone())
+    }
+}
+
+/// One connection; counted until it is dropped, also by a panic.
+struct Guest(Arc<Gauge>);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Accepts for ever. A connection that cannot be accepted (no file descriptor left, or the peer
+/// has gone) costs the others a short wait; a panic costs its own connection.
+pub async fn keep<Serve, Serving>(listener: Listener, gauge: Arc<Gauge>, clock: Clock, serve: Serve)
+where
+    Serve: Fn(Stream) -> Serving,
+    Serving: Future<Output = ()> + Send + 'static,
+{
+    let said = OnceAMinute::new();
+    loop {
+        match listener.accept().await {
+            Ok(stream) => {
+                let guest = gauge.enter();
+                let serving = serve(stream);
+                tokio::spawn(async move {
+                    let _guest = guest;
+                    serving.await;
+                });
+            }
+            Err(error) => {
+                if said.is_due(&clock) {
+                    let (address, error) = (listener.to_string(), error.to_string());
+                    tracing::error!(address, error, "cannot accept a connection; trying on");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}

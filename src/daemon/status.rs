@@ -1,0 +1,75 @@
+//! What the daemon says of itself: `outgate status`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::doors::Gauge;
+use super::host;
+use super::inherited::Door;
+use super::keeper::Keeper;
+use super::watch::Watch;
+use crate::engine::Engine;
+use crate::journal::Sink;
+use crate::telemetry;
+
+/// Where the answers come from.
+pub struct Status {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// When the process started.
+    pub started_at: Timestamp,
+    /// What it listens on.
+    pub listeners: Vec<(Door, String)>,
+    /// Open connections of auth.
+    pub auth: Arc<Gauge>,
+    /// Open connections of policy.
+    pub policy: Arc<Gauge>,
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Knows whether the store can be read.
+    pub watch: Arc<Watch>,
+    /// Knows whether the store can be written.
+    pub keeper: Arc<Keeper>,
+    /// Where log lines go.
+    pub sink: Arc<Sink>,
+    /// The limit of open files; `None`: no limit.
+    pub open_files: Option<u64>,
+}
+
+impl Status {
+    /// One JSON object.
+    pub fn report(&self) -> Value {
+        let now = self.engine.clock.now();
+        let uptime = now.duration_since(self.started_at).as_secs().max(0);
+        let reading = self.watch.trouble();
+        let writing = self.keeper.trouble();
+        let (users, domains) = self.engine.directory.remembered();
+        let listeners: Vec<Value> = self
+            .listeners
+            .iter()
+            .map(|(door, address)| json!({"front_end": door.id(), "address": address}))
+            .collect();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "started_at": format!("{:.0}", self.started_at),
+            "uptime_seconds": uptime,
+            "config": self.config,
+            "store": {
+                "url": format!("sqlite:{}", self.engine.settings().config.store.url.path().display()),
+                "ok": reading.is_none() && writing.is_none(),
+                "reading": reading.map(|error| error.to_string()),
+                "writing": writing.map(|error| error.to_string()),
+            },
+            "listeners": listeners,
+            "connections": {"auth": self.auth.open(), "policy": self.policy.open()},
+            "open_files": {"now": host::open_files(), "limit": self.open_files},
+            "remembered": {"users": users, "domains": domains},
+            "lost_log_lines": self.sink.lost(),
+            "panics": telemetry::panics(),
+        })
+    }
+}
