@@ -213,6 +213,31 @@ fn reasons_replies_and_fixes() {
 }
 
 #[test]
+fn a_message_has_exactly_one_from_field() {
+    let site = site();
+    let from = "--header-from";
+    let (code, answer) = explain(&site, &["--user", "shop", from, ""]);
+    assert_eq!(
+        (code, &answer["reason"]),
+        (1, &json!("header-from-missing"))
+    );
+    assert_eq!(answer["fix"], "outgate user set shop --check-from envelope");
+    let twice = [
+        "--user",
+        "shop",
+        from,
+        "a@example.com",
+        from,
+        "a@example.com",
+    ];
+    let (code, answer) = explain(&site, &twice);
+    assert_eq!(
+        (code, &answer["reason"], &answer["fix"]),
+        (1, &json!("header-from-malformed"), &json!(""))
+    );
+}
+
+#[test]
 fn a_fix_changes_the_answer() {
     let site = site();
     site.verified(&["other.example"]);
@@ -227,6 +252,7 @@ fn a_fix_changes_the_answer() {
         &["--user", "shop@x.example"],
         &["--user", "it's@x.example"],
         &["--user", "shop@'$(x)`y`"],
+        &["--user", "shop", "--header-from", ""],
     ] {
         let (code, answer) = explain(&site, args);
         assert_eq!(code, 1, "{args:?}");

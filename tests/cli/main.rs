@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod daemon;
 mod domain;
 mod explain;
 mod import;

@@ -152,7 +152,12 @@ fn a_configuration_with_a_fault_is_pointed_at() {
     ] {
         let site = Site::with(line);
         let file = site.config.display().to_string();
-        for args in [&["check-config"][..], &["user", "list"], &["status"]] {
+        for args in [
+            &["check-config"][..],
+            &["user", "list"],
+            &["serve"],
+            &["status"],
+        ] {
             let ran = site.run(args);
             assert_eq!(ran.code, 78, "{args:?} {line}: {ran:?}");
             assert!(ran.err.contains(&format!("{file}:{at}")), "{}", ran.err);
