@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests and the demonstration need on Debian, and nothing that runs by itself.
 #
-# usage: tests/setup.sh        as root, or with sudo at hand
+# usage: tests/setup.sh [PACKAGE ...]        as root, or with sudo at hand
 #
 # Postfix is installed without a configuration and without a service: a policy-rc.d that forbids
 # every start is in place while the packages are unpacked, and what was there before comes back
@@ -11,7 +11,7 @@ set -eu
 
 # gcc and libc6-dev build SQLite and the linker's input; the rest is the mail side:
 # libnet-ssleay-perl is what swaks needs for STARTTLS, openssl makes the certificate for it.
-wanted="gcc libc6-dev make ca-certificates openssl postfix swaks libnet-ssleay-perl"
+wanted="gcc libc6-dev make ca-certificates openssl postfix swaks libnet-ssleay-perl $*"
 
 missing=
 for package in $wanted; do
