@@ -5,7 +5,8 @@
 //! serves connections.
 
 use argon2::password_hash::phc::{Output, PasswordHash, Salt};
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use subtle::ConstantTimeEq;
 use thiserror::Error;
 
 use crate::config::HashCost;
@@ -43,20 +44,57 @@ pub(super) fn hash_bytes(password: &[u8], cost: HashCost) -> Result<String, Hash
         .map_err(|error| failed(&error))?;
     let mut salt = [0_u8; 16];
     getrandom::fill(&mut salt).map_err(|error| failed(&error))?;
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_with_salt(password, &salt)
-        .map(|hash| hash.to_string())
-        .map_err(|error| failed(&error))
+    let salt = Salt::new(&salt).map_err(|error| failed(&error))?;
+    let output = compute(password, &salt, Version::V0x13, &params, OUTPUT)?;
+    let output = Output::new(&output).map_err(|error| failed(&error))?;
+    Ok(phc(cost, &salt, &output))
 }
 
 /// Whether this is the password. An error is trouble with the hash, not a wrong password.
 pub fn verify(phc: &str, password: &[u8]) -> Result<bool, HashError> {
-    let (hash, _) = read(phc)?;
-    match Argon2::default().verify_password(password, &hash) {
-        Ok(()) => Ok(true),
-        Err(argon2::password_hash::Error::PasswordInvalid) => Ok(false),
-        Err(error) => Err(HashError::Failed(error.to_string())),
-    }
+    let (hash, params) = read(phc)?;
+    let version = hash.version.and_then(|v| Version::try_from(v).ok());
+    let (Some(version), Some(salt), Some(expected)) = (version, &hash.salt, &hash.hash) else {
+        return Err(HashError::Malformed);
+    };
+    let output = compute(password, salt, version, &params, expected.len())?;
+    Ok(output.ct_eq(expected.as_bytes()).into())
+}
+
+/// Bytes of a new hash (RFC 9106 section 4 recommends 16 to 32).
+const OUTPUT: usize = 32;
+
+/// The memory of one hash is asked for in one piece of at least so many bytes. The C library keeps
+/// pieces of up to 32 MiB for later use when they are freed, in each thread for itself; larger ones
+/// go back to the system at once. What is not touched of a piece costs nothing.
+const GIVEN_BACK: usize = 33 << 20;
+
+fn compute(
+    password: &[u8],
+    salt: &Salt,
+    version: Version,
+    params: &Params,
+    length: usize,
+) -> Result<Vec<u8>, HashError> {
+    let failed = |error: &dyn std::fmt::Display| HashError::Failed(error.to_string());
+    let count = params.block_count();
+    let mut memory = Vec::new();
+    memory
+        .try_reserve_exact(count.max(GIVEN_BACK / Block::SIZE))
+        .map_err(|error| failed(&error))?;
+    memory.resize(count, Block::new());
+    let mut output = vec![0; length];
+    Argon2::new(Algorithm::Argon2id, version, params.clone())
+        .hash_password_into_with_memory(password, salt, &mut output, &mut memory)
+        .map_err(|error| failed(&error))?;
+    Ok(output)
+}
+
+fn phc(cost: HashCost, salt: &Salt, output: &Output) -> String {
+    format!(
+        "$argon2id$v=19$m={},t={},p={}${salt}${output}",
+        cost.memory_kib, cost.iterations, cost.parallelism
+    )
 }
 
 /// Whether the hash was made with other parameters than new ones are.
@@ -86,15 +124,12 @@ pub fn check_stored(phc: &str) -> Result<(), HashError> {
 /// A hash that costs as much to compare as a new one and that no password has: checked where there
 /// is no such user, so that the answer takes as long.
 pub(super) fn decoy(cost: HashCost) -> String {
-    let mut random = [0x5a_u8; 48];
+    let mut random = [0x5a_u8; 16 + OUTPUT];
     // Without randomness the decoy is a constant. Still nobody logs in with it: see its caller.
     let _ = getrandom::fill(&mut random);
     let (salt, output) = random.split_at(16);
     match (Salt::new(salt), Output::new(output)) {
-        (Ok(salt), Ok(output)) => format!(
-            "$argon2id$v=19$m={},t={},p={}${salt}${output}",
-            cost.memory_kib, cost.iterations, cost.parallelism
-        ),
+        (Ok(salt), Ok(output)) => phc(cost, &salt, &output),
         (Err(_), _) | (_, Err(_)) => String::new(),
     }
 }
