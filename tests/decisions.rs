@@ -34,7 +34,7 @@ mod world;
 use outgate::decision::facts::{Question, Resolved, Stage};
 use outgate::engine::{Context, Record};
 use outgate::journal::FrontEnd;
-use outgate::model::header_from::{self, FromError, Mailbox};
+use outgate::model::header_from;
 use outgate::model::name::UserId;
 use outgate::model::network::ClientAddress;
 use outgate::model::reply::{MAX_LINE, MAX_REPLY};
@@ -97,7 +97,7 @@ impl Case {
 
     async fn run(&self, world: &World) {
         let title = &self.title;
-        let header_from = self.from.as_deref().map(fields);
+        let header_from = self.from.as_deref().map(header_from::parse_fields);
         let question = Question {
             login: &self.login,
             session_user: self.session,
@@ -179,10 +179,6 @@ impl Case {
             "{title}: {reply}"
         );
     }
-}
-
-fn fields(values: &[Vec<u8>]) -> Result<Vec<Mailbox>, FromError> {
-    header_from::parse(&values[0])
 }
 
 fn text<'a>(line: &'a serde_json::Value, key: &str) -> &'a str {
