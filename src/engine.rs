@@ -133,10 +133,14 @@ impl Engine {
         }
     }
 
-    /// The decision that the store's trouble leaves.
+    /// The decision that the store's trouble leaves. Audit mode shows in its line, and changes
+    /// nothing about it.
     pub fn trouble(&self, error: &StoreError) -> Decision {
         crate::telemetry::store_trouble(&self.clock, error);
-        Decision::trouble(Reason::StoreUnavailable)
+        Decision {
+            audit: self.settings().rules.audit,
+            ..Decision::trouble(Reason::StoreUnavailable)
+        }
     }
 
     /// Says a decision that is not the last word on its message: writes what speaks against it and

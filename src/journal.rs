@@ -6,7 +6,7 @@
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -241,12 +241,7 @@ const MAX_BUFFERED: usize = 8 << 20;
 impl Sink {
     /// Starts the thread that writes to standard error.
     pub fn stderr() -> std::io::Result<Arc<Sink>> {
-        let sink = Arc::new(Sink {
-            state: Mutex::default(),
-            filled: Condvar::new(),
-            emptied: Condvar::new(),
-            lost: AtomicU64::new(0),
-        });
+        let sink = Sink::memory();
         let drain = sink.clone();
         std::thread::Builder::new()
             .name("log".to_owned())
@@ -254,9 +249,24 @@ impl Sink {
         Ok(sink)
     }
 
+    /// Keeps the lines until [`Sink::take`] takes them: for tests, which read what was logged.
+    pub fn memory() -> Arc<Sink> {
+        Arc::new(Sink {
+            state: Mutex::default(),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+            lost: AtomicU64::new(0),
+        })
+    }
+
+    /// The lines that nobody has taken yet.
+    pub fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.lock().waiting)
+    }
+
     /// Takes whole lines.
     pub fn write(&self, fill: impl FnOnce(&mut Vec<u8>)) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
         if state.waiting.len() >= MAX_BUFFERED {
             self.lost.fetch_add(1, Ordering::Relaxed);
             return;
@@ -277,7 +287,7 @@ impl Sink {
     /// Waits until everything is written, at most for so long (nobody may be reading); for the end
     /// of the process.
     pub fn flush(&self, patience: Duration) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.lock();
         let unwritten = |state: &mut State| state.writing || !state.waiting.is_empty();
         drop(
             self.emptied
@@ -286,10 +296,14 @@ impl Sink {
         );
     }
 
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn run(&self) {
         let mut reported = 0;
         loop {
-            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let state = self.lock();
             let mut state = self
                 .filled
                 .wait_while(state, |state| state.waiting.is_empty())
@@ -301,17 +315,11 @@ impl Sink {
             let _ = std::io::stderr().write_all(&lines);
             let lost = self.lost();
             if lost > reported {
-                let _ = writeln!(
-                    std::io::stderr(),
-                    "WARN log lines lost because nobody reads them: {}",
-                    lost - reported
-                );
+                let lines = lost - reported;
+                tracing::warn!(lines, "log lines lost because nobody reads them");
                 reported = lost;
             }
-            self.state
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .writing = false;
+            self.lock().writing = false;
             self.emptied.notify_all();
             // A burst is written together: one system call for many lines.
             std::thread::sleep(Duration::from_millis(1));

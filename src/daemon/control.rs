@@ -21,6 +21,7 @@ use crate::auth::Authenticator;
 use crate::control::{MAX_LINE, Request};
 use crate::model::name::UserId;
 use crate::socket;
+use crate::store::sqlite::create_directory;
 
 /// How long a peer may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,13 +81,9 @@ impl Socket {
 }
 
 fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    if let Some(directory) = path.parent()
-        && !directory.exists()
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        // The store's own directory, as a rule; the store would create it the same way.
-        std::fs::DirBuilder::new().mode(0o700).create(directory)?;
-        socket::hand_over(directory)?;
+    // The store's own directory, as a rule.
+    if let Some(directory) = path.parent() {
+        create_directory(directory)?;
     }
     socket::bind(path, MODE)
 }

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
 use super::control::{Control, Socket};
-use super::doors::{self, Gauge};
+use super::fronts::{self, Fronts};
 use super::inherited::Door;
 use super::keeper::Keeper;
 use super::reload::Reloader;
@@ -16,21 +16,16 @@ use super::signals::{Signals, Wish};
 use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
-use crate::auth::Authenticator;
-use crate::config::Listen;
-use crate::config::value::Endpoint;
 use crate::directory::Directory;
 use crate::engine::Engine;
-use crate::front::auth::AuthFront;
-use crate::front::listener::{Listener, Stream};
 use crate::front::milter::MilterFront;
-use crate::front::policy::PolicyFront;
 use crate::journal::Journal;
+use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
 /// within 10 s of a SIGTERM.
-const DRAIN: Duration = Duration::from_secs(8);
+const DRAIN: Duration = Duration::from_millis(7500);
 
 /// How long the last uses may take to be stored.
 const LAST_WRITE: Duration = Duration::from_secs(1);
@@ -55,7 +50,7 @@ impl House {
         // First, because it tells whether another daemon is at work on this store.
         let control_socket = Socket::bind(config.control_socket()).map_err(|e| e.to_string())?;
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
-        let listeners = bind(inherited, &config.listen).map_err(|e| e.to_string())?;
+        let listeners = fronts::bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
         // Opens behind our back, while questions are answered.
         let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
@@ -69,29 +64,23 @@ impl House {
         ));
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
-        let mut opening = Opening::new(engine.clone());
+        let mut vital = JoinSet::new();
+        let mut fronts = Fronts::new(engine.clone());
         for (door, listener) in listeners {
-            opening.door(door, listener)?;
+            fronts
+                .open(door, listener, &mut vital)
+                .map_err(|e| e.to_string())?;
         }
-        let Opening {
-            authenticator,
-            auth,
-            policy,
-            milters,
-            mut vital,
-            listeners,
-            ..
-        } = opening;
-        announce(&listeners);
+        announce(&fronts.listeners);
         let control = Control {
             watch: watch.clone(),
-            authenticator,
+            authenticator: fronts.authenticator,
             status: Status {
                 config: setup.path.clone(),
                 started_at,
-                listeners,
-                auth,
-                policy,
+                listeners: fronts.listeners,
+                auth: fronts.auth,
+                policy: fronts.policy,
                 engine: engine.clone(),
                 watch: watch.clone(),
                 keeper: keeper.clone(),
@@ -110,10 +99,15 @@ impl House {
             reloader: Reloader::new(setup.path, setup.log, engine),
             watch,
             keeper,
-            milters,
+            milters: fronts.milters,
             vital,
             store_name,
         })
+    }
+
+    /// The store, for whoever closes it after the last question.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.keeper.store().clone()
     }
 
     /// Keeps house until a signal asks to end, then drains.
@@ -169,100 +163,6 @@ impl House {
             () = self.signals.stop() => {}
         }
     }
-}
-
-/// What the doors need and leave while they are opened.
-struct Opening {
-    engine: Arc<Engine>,
-    authenticator: Arc<Authenticator>,
-    auth: Arc<Gauge>,
-    policy: Arc<Gauge>,
-    milters: Vec<MilterFront>,
-    vital: JoinSet<()>,
-    listeners: Vec<(Door, String)>,
-}
-
-impl Opening {
-    fn new(engine: Arc<Engine>) -> Opening {
-        Opening {
-            authenticator: Arc::new(Authenticator::new(engine.clone())),
-            engine,
-            auth: Arc::default(),
-            policy: Arc::default(),
-            milters: Vec::new(),
-            vital: JoinSet::new(),
-            listeners: Vec::new(),
-        }
-    }
-
-    fn door(&mut self, door: Door, listener: Listener) -> Result<(), String> {
-        let address = listener.to_string();
-        let clock = self.engine.clock.clone();
-        match door {
-            Door::Auth => {
-                let front = Arc::new(AuthFront::new(self.authenticator.clone()));
-                let serve = move |stream: Stream| {
-                    let front = front.clone();
-                    async move { front.serve(stream).await }
-                };
-                let keep = doors::keep(listener, self.auth.clone(), clock, serve);
-                self.vital.spawn(keep);
-            }
-            Door::Policy => {
-                let front = Arc::new(PolicyFront::new(self.engine.clone()));
-                let serve = move |stream: Stream| {
-                    let front = front.clone();
-                    async move { front.serve(stream).await }
-                };
-                let keep = doors::keep(listener, self.policy.clone(), clock, serve);
-                self.vital.spawn(keep);
-            }
-            Door::Milter => {
-                let front = MilterFront::start(self.engine.clone(), listener)
-                    .map_err(|e| format!("cannot serve the milter on {address}: {e}"))?;
-                self.milters.push(front);
-            }
-            Door::Admin => {
-                tracing::warn!(
-                    address,
-                    "this version has no admin interface: nobody answers there"
-                );
-                return Ok(());
-            }
-        }
-        self.listeners.push((door, address));
-        Ok(())
-    }
-}
-
-/// What is inherited, and what is configured for the doors that inherit nothing.
-fn bind(
-    mut listeners: Vec<(Door, Listener)>,
-    listen: &Listen,
-) -> io::Result<Vec<(Door, Listener)>> {
-    for door in Door::ALL {
-        let endpoint = match door {
-            Door::Auth => &listen.auth,
-            Door::Policy => &listen.policy,
-            Door::Milter => &listen.milter,
-            Door::Admin => &listen.admin,
-        };
-        if listeners.iter().any(|(inherited, _)| *inherited == door) {
-            continue;
-        }
-        if door == Door::Admin && *endpoint != Endpoint::Off {
-            let address = endpoint.to_string();
-            tracing::warn!(
-                address,
-                "this version has no admin interface: not listening there"
-            );
-            continue;
-        }
-        for listener in Listener::bind(endpoint, listen.socket_mode.0)? {
-            listeners.push((door, listener));
-        }
-    }
-    Ok(listeners)
 }
 
 fn announce(listeners: &[(Door, String)]) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::Engine;
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::telemetry::OnceAMinute;
 
 /// How often.
@@ -33,6 +33,11 @@ impl Keeper {
         }
     }
 
+    /// Where it keeps them.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        self.engine.directory.store()
+    }
+
     /// Keeps for ever.
     pub async fn run(&self) {
         let mut ticks = interval(PERIOD);
@@ -49,8 +54,7 @@ impl Keeper {
         if uses.is_empty() {
             return;
         }
-        let store = self.engine.directory.store();
-        let trouble = match timeout(patience, store.record_uses(uses.clone())).await {
+        let trouble = match timeout(patience, self.store().record_uses(uses.clone())).await {
             Ok(Ok(())) => None,
             Ok(Err(error)) => Some(error),
             Err(_) => {

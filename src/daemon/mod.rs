@@ -6,6 +6,7 @@
 
 mod control;
 mod doors;
+mod fronts;
 mod host;
 mod house;
 mod inherited;
@@ -18,7 +19,7 @@ mod watch;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -27,7 +28,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::config::load::load;
 use crate::journal::Sink;
+use crate::store::Store;
 use crate::telemetry;
+use house::House;
 use inherited::Inherited;
 
 /// `EX_CONFIG` of sysexits.h.
@@ -35,6 +38,9 @@ const CONFIG_IS_WRONG: u8 = 78;
 
 /// How long the end waits for whoever reads the log.
 const LOG_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How long the end waits for the store.
+const STORE_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What the daemon starts with.
 struct Setup {
@@ -98,10 +104,33 @@ fn run(setup: Setup) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let outcome = runtime.block_on(async { house::House::open(setup)?.keep().await });
-    // Connections of auth and policy that are still open end here, unanswered.
+    let (outcome, store) = runtime.block_on(async {
+        match House::open(setup) {
+            Ok(house) => {
+                let store = house.store();
+                (house.keep().await, Some(store))
+            }
+            Err(problem) => (Err(problem), None),
+        }
+    });
+    // Connections of auth and policy that are still open end here.
     runtime.shutdown_timeout(Duration::from_millis(100));
+    if let Some(store) = store {
+        close(store);
+    }
     outcome
+}
+
+/// Lets the store finish what it was handed, within reason: a disk may hang.
+fn close(store: Arc<dyn Store>) {
+    let (done, finished) = mpsc::channel();
+    std::thread::spawn(move || {
+        store.close();
+        let _ = done.send(());
+    });
+    if finished.recv_timeout(STORE_PATIENCE).is_err() {
+        tracing::warn!("the store was not closed in time");
+    }
 }
 
 /// Before there is a log.

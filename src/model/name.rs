@@ -109,9 +109,9 @@ impl Borrow<str> for Login {
 }
 
 /// Characters that change how a line is shown without being seen: directional controls, joiners,
-/// separators, the byte order mark.
+/// separators, the byte order mark; and the one that stands for bytes that are no text at all.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}' | '\u{fffd}')
 }
 
 impl FromStr for Login {
@@ -189,6 +189,7 @@ mod tests {
             "a\u{1}b",
             "a\u{202e}b",
             "a\u{a0}b",
+            "a\u{fffd}b",
             &"a".repeat(256),
         ] {
             assert!(Login::parse(text).is_err(), "{text:?}");

@@ -63,7 +63,13 @@ impl EnvelopeSender {
     }
 
     fn from_plain(text: &str) -> EnvelopeSender {
-        match Address::split(text) {
+        // What no client sends in earnest: a quoted local part may carry a bare CR or an escape.
+        let read = if text.chars().any(char::is_control) {
+            Err(AddressError::Unreadable)
+        } else {
+            Address::split(text)
+        };
+        match read {
             Ok(address) => EnvelopeSender::Address(address),
             Err(error) => EnvelopeSender::Malformed {
                 text: text.into(),
@@ -269,8 +275,14 @@ mod tests {
                 "{attribute}"
             );
         }
+        for attribute in [&b"bob@\xff.test"[..], b"b\rob@o.test", b"b\0ob@o.test"] {
+            assert!(matches!(
+                EnvelopeSender::from_policy(attribute),
+                EnvelopeSender::Malformed { .. }
+            ));
+        }
         assert!(matches!(
-            EnvelopeSender::from_policy(b"bob@\xff.test"),
+            EnvelopeSender::from_mail_argument(b"<\"b\rob\"@o.test>"),
             EnvelopeSender::Malformed { .. }
         ));
     }

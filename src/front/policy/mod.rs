@@ -1,24 +1,99 @@
-//! SMTPD policy delegation (Postfix SMTPD_POLICY_README).
+//! The policy front end: SMTPD policy delegation (Postfix SMTPD_POLICY_README).
+//!
+//! Reads questions, hands them to the engine, and puts its answers into the words of the protocol.
+//! Postfix keeps a connection for as long as it likes; it is never closed from here but for
+//! bytes that are no question, or a question that stops half-way.
+
+mod connection;
+mod envelope;
+mod message;
+pub mod wire;
 
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::engine::Engine;
+use crate::decision::facts::Stage;
+use crate::engine::{Context, Engine};
+use crate::journal::FrontEnd;
+use connection::Connection;
+use envelope::Envelope;
+use message::Messages;
+use wire::{Action, Closed, Malformed, Request};
 
 /// The policy front end.
 pub struct PolicyFront {
     engine: Arc<Engine>,
+    messages: Messages,
 }
 
 impl PolicyFront {
     /// A front end on an engine.
     pub fn new(engine: Arc<Engine>) -> PolicyFront {
-        PolicyFront { engine }
+        PolicyFront {
+            engine,
+            messages: Messages::new(),
+        }
     }
 
     /// Serves one connection of an smtpd process until that closes it.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(&self, stream: S) {
-        let _ = (&self.engine, stream);
+        let mut connection = Connection::new(stream);
+        let ended = self.converse(&mut connection).await;
+        let Err(why) = ended else { return };
+        // Questions before the one that could not be answered get their answers.
+        let _ = connection.flush().await;
+        match why {
+            Closed::Malformed(_) | Closed::Late(_) => {
+                tracing::warn!(front_end = "policy", error = %why, "connection closed: not a question from Postfix");
+            }
+            Closed::Broken(_) => {
+                tracing::debug!(front_end = "policy", error = %why, "connection lost");
+            }
+        }
+    }
+
+    async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        connection: &mut Connection<S>,
+    ) -> Result<(), Closed> {
+        while let Some(request) = connection.next().await? {
+            let action = self.answer(&request).await?;
+            connection.answer(&action).await?;
+        }
+        Ok(())
+    }
+
+    /// The whole envelope decision, made anew for each question.
+    async fn answer(&self, request: &Request) -> Result<Action, Malformed> {
+        let asked = self.engine.clock.instant();
+        let Some(envelope) = Envelope::read(request)? else {
+            return Ok(Action::Dunno);
+        };
+        let decision = self.engine.decide(&envelope.question()).await;
+        let last_word = envelope.stage == Stage::Data;
+        if decision.findings.is_empty() && !last_word {
+            return Ok(Action::Dunno);
+        }
+        let context = Context {
+            front_end: FrontEnd::Policy,
+            stage: envelope.stage,
+            login: &envelope.login,
+            client: envelope.client,
+            mail_from: Some(&envelope.sender),
+            header_from: &[],
+            recipients: envelope.recipients,
+            queue_id: &envelope.queue_id,
+            asked,
+        };
+        let message = self.messages.of(&envelope, asked);
+        let reply = message.speak(|record| {
+            if last_word {
+                self.engine.conclude(record, &context, &decision)
+            } else {
+                self.engine.tell(record, &context, &decision)
+            }
+        });
+        Ok(reply.map_or(Action::Dunno, Action::Reply))
     }
 }

@@ -35,7 +35,9 @@ pub fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-fn create_directory(directory: &Path) -> io::Result<()> {
+/// Makes a directory of mode 0700 where there is none, and those above it; what root makes gets the
+/// owner of the directory around it.
+pub fn create_directory(directory: &Path) -> io::Result<()> {
     if directory.as_os_str().is_empty() || directory.try_exists()? {
         return Ok(());
     }

@@ -1,0 +1,115 @@
+//! What has been said about which message, shared by all policy connections.
+//!
+//! Postfix asks the same again and again: for each recipient, for each list that names the service
+//! (over a connection of its own if the words differ), and once more when it lost the answer. All
+//! these questions find the same record, so one refusal has one id and one line in the log.
+//! Looked up only when there is something to say: an allowed recipient never comes here.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use blake2::{Blake2s256, Digest};
+use quick_cache::sync::Cache;
+
+use super::envelope::Envelope;
+use crate::engine::Record;
+
+/// How many messages are remembered: under 8 MiB. The one that is forgotten costs a second line.
+const CAPACITY: usize = 32_768;
+
+/// How long an equal question at MAIL counts as a repetition. MAIL has no instance yet: a
+/// second list that names the service asks within milliseconds, and Postfix asks again after one
+/// second when a connection broke; later, it is another message of the same sender.
+const REPETITION: Duration = Duration::from_secs(3);
+
+/// How long after MAIL the message that it began goes on to be the same: Postfix closes a
+/// session in which nothing happens for this long.
+const TRANSACTION: Duration = Duration::from_secs(300);
+
+/// A message, by a digest of its instance and session: the same size whatever the client sent.
+type Key = [u8; 32];
+
+/// Messages about which something was said.
+pub struct Messages {
+    known: Cache<Key, Arc<Message>>,
+}
+
+/// What was said about one message.
+pub struct Message {
+    record: Mutex<Record>,
+    begun: Instant,
+}
+
+impl Message {
+    fn new(begun: Instant) -> Arc<Message> {
+        Arc::new(Message {
+            record: Mutex::default(),
+            begun,
+        })
+    }
+
+    fn is_younger(&self, age: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.begun) < age
+    }
+
+    /// Says something about it; nobody else speaks meanwhile.
+    pub fn speak<T>(&self, say: impl FnOnce(&mut Record) -> T) -> T {
+        say(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Messages {
+    /// None yet.
+    pub fn new() -> Messages {
+        Messages {
+            known: Cache::new(CAPACITY),
+        }
+    }
+
+    /// The message that an envelope belongs to.
+    pub fn of(&self, envelope: &Envelope<'_>, now: Instant) -> Arc<Message> {
+        let unnamed = key(envelope, b"");
+        match envelope.instance() {
+            b"" => {
+                self.known
+                    .remove_if(&unnamed, |message| !message.is_younger(REPETITION, now));
+                self.known_or(&unnamed, || Message::new(now))
+            }
+            instance => self.known_or(&key(envelope, instance), || {
+                // What was said at MAIL was about this message: audit mode lets it come this far.
+                self.known
+                    .remove(&unnamed)
+                    .map(|(_, message)| message)
+                    .filter(|message| message.is_younger(TRANSACTION, now))
+                    .unwrap_or_else(|| Message::new(now))
+            }),
+        }
+    }
+
+    fn known_or(&self, key: &Key, other: impl FnOnce() -> Arc<Message>) -> Arc<Message> {
+        if let Some(message) = self.known.get(key) {
+            return message;
+        }
+        let message = other();
+        let placed: Result<_, std::convert::Infallible> =
+            self.known.get_or_insert_with(key, || Ok(message.clone()));
+        placed.unwrap_or(message)
+    }
+}
+
+impl Default for Messages {
+    fn default() -> Messages {
+        Messages::new()
+    }
+}
+
+/// Client, login and sender belong to the key because instances are unique on one host only.
+fn key(envelope: &Envelope<'_>, instance: &[u8]) -> Key {
+    let mut digest = Blake2s256::new_with_prefix(instance);
+    for part in envelope.session() {
+        // No value contains a line end, so different parts never add up to the same text.
+        digest.update(b"\n");
+        digest.update(part);
+    }
+    digest.finalize().into()
+}

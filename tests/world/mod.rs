@@ -1,0 +1,250 @@
+//! A small world in words: configuration, accounts, domains and users, as the command line names
+//! them, put into a store in memory with an engine on top. For the scenario files and for the tests
+//! of front ends.
+#![allow(
+    dead_code,
+    reason = "each test binary uses the part of the world that it needs"
+)]
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use outgate::clock::Clock;
+use outgate::directory::Directory;
+use outgate::engine::Engine;
+use outgate::journal::{Journal, Sink};
+use outgate::model::domain::Domain;
+use outgate::model::name::{Name, UserId};
+use outgate::model::user::{
+    Account, CheckFrom, DEFAULT_ACCOUNT, DomainRecord, Enforce, Mode, Plan, Status, User,
+    UserRecord, VerifiedBy,
+};
+use outgate::store::memory::MemoryStore;
+use outgate::store::{Store, StoreError, Transaction};
+
+/// An engine on a store, and what it writes.
+pub struct World {
+    pub engine: Arc<Engine>,
+    pub store: Arc<dyn Store>,
+    pub clock: Clock,
+    sink: Arc<Sink>,
+}
+
+impl World {
+    /// Builds what the lines describe:
+    ///
+    /// ```text
+    /// config  sender.recipient-delimiter = "+"
+    /// account acme --plan free
+    /// domain  example.com --account acme --with-subdomains      (--pending: not verified)
+    /// user    shop --account acme --mode all-domains --allow example.com --ip 192.0.2.0/24
+    ///              --login jane@example.com --check-from envelope --enforce audit --suspended
+    /// ```
+    ///
+    /// (each on one line). Domains are verified unless said otherwise.
+    pub fn new(description: &str) -> World {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let mut config = "log.format = \"json\"\n".to_owned();
+        for line in lines(description) {
+            match line.split_once(' ') {
+                Some(("config", key)) => config += &format!("{}\n", key.trim()),
+                _ => add(&store, line),
+            }
+        }
+        World::on(store, &config)
+    }
+
+    /// An engine on any store, with a configuration in TOML.
+    pub fn on(store: Arc<dyn Store>, config: &str) -> World {
+        let config = outgate::config::load::parse(config, "world").unwrap();
+        let clock = Clock::movable();
+        let sink = Sink::memory();
+        let engine = Arc::new(Engine::new(
+            Directory::new(store.clone()),
+            config,
+            Journal::new(Some(sink.clone())),
+            clock.clone(),
+        ));
+        World {
+            engine,
+            store,
+            clock,
+            sink,
+        }
+    }
+
+    /// Changes something, as an operator does, and forgets what was remembered.
+    pub fn change(&self, line: &str) {
+        add(&self.store, line);
+        self.engine
+            .directory
+            .forget(&outgate::store::Change::Everything);
+    }
+
+    /// The decisions that were logged since the last time.
+    pub fn logged(&self) -> Vec<serde_json::Value> {
+        let text = String::from_utf8(self.sink.take()).unwrap();
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+/// What is neither empty nor a remark.
+pub fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn add(store: &Arc<dyn Store>, line: &str) {
+    let mut words = line.split_whitespace();
+    let kind = words.next().unwrap();
+    let subject = words.next().unwrap_or_else(|| panic!("{line}: of what?"));
+    let options = Options::read(line, words);
+    match kind {
+        "account" => options.account(store, subject),
+        "domain" => options.domain(store, subject),
+        "user" => options.user(store, subject),
+        _ => panic!("{line}: not a config, account, domain or user"),
+    }
+}
+
+/// `--name value` pairs; a switch has an empty value.
+struct Options<'a> {
+    line: &'a str,
+    given: Vec<(&'a str, &'a str)>,
+}
+
+impl<'a> Options<'a> {
+    fn read(line: &'a str, words: impl Iterator<Item = &'a str>) -> Options<'a> {
+        let mut given: Vec<(&str, &str)> = Vec::new();
+        for word in words {
+            match (word.strip_prefix("--"), given.last_mut()) {
+                (Some(name), _) => given.push((name, "")),
+                (None, Some((_, value))) if value.is_empty() => *value = word,
+                (None, _) => panic!("{line}: what is {word}?"),
+            }
+        }
+        let known = [
+            "account",
+            "allow",
+            "check-from",
+            "enforce",
+            "ip",
+            "login",
+            "mode",
+            "pending",
+            "plan",
+            "suspended",
+            "with-subdomains",
+        ];
+        for (name, _) in &given {
+            assert!(known.contains(name), "{line}: no option --{name}");
+        }
+        Options { line, given }
+    }
+
+    fn all(&self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.given
+            .iter()
+            .filter(move |(option, _)| *option == name)
+            .map(|(_, value)| *value)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    fn list<T: std::str::FromStr<Err: std::fmt::Debug>>(&self, name: &str) -> Vec<T> {
+        self.all(name)
+            .map(|text| {
+                text.parse()
+                    .unwrap_or_else(|e| panic!("{}: {e:?}", self.line))
+            })
+            .collect()
+    }
+
+    /// A word of a fixed list, as JSON spells it.
+    fn word<T: serde::de::DeserializeOwned + Default>(&self, name: &str) -> T {
+        match self.all(name).next() {
+            None => T::default(),
+            Some(word) => {
+                serde_json::from_value(word.into()).unwrap_or_else(|e| panic!("{}: {e}", self.line))
+            }
+        }
+    }
+
+    fn owner(&self) -> Name {
+        let account = self.all("account").next().unwrap_or(DEFAULT_ACCOUNT);
+        account.parse().unwrap()
+    }
+
+    fn account(&self, store: &Arc<dyn Store>, subject: &str) {
+        let account = Account {
+            name: subject.parse().unwrap(),
+            plan: self.word::<Plan>("plan"),
+            quotas: Vec::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+        };
+        transact(store, |t| t.put_account(&account));
+    }
+
+    fn domain(&self, store: &Arc<dyn Store>, subject: &str) {
+        let domain = DomainRecord {
+            domain: subject.parse::<Domain>().unwrap(),
+            account: self.owner(),
+            verified_by: (!self.has("pending")).then_some(VerifiedBy::Operator),
+            with_subdomains: self.has("with-subdomains"),
+            token: "challenge".to_owned(),
+            added_at: Timestamp::UNIX_EPOCH,
+        };
+        transact(store, |t| t.put_domain(&domain));
+    }
+
+    /// Adds a user, or gives the user of that name other settings.
+    fn user(&self, store: &Arc<dyn Store>, subject: &str) {
+        let name: Name = subject.parse().unwrap();
+        let mut id = UserId::new();
+        transact(store, |t| {
+            id = t.user_named(&name)?.map_or(id, |record| record.user.id);
+            Ok(())
+        });
+        let record = UserRecord {
+            user: User {
+                id,
+                name,
+                account: self.owner(),
+                status: if self.has("suspended") {
+                    Status::Suspended
+                } else {
+                    Status::Active
+                },
+                mode: self.word::<Mode>("mode"),
+                grants: self.list("allow"),
+                networks: self.list("ip"),
+                check_from: self.word::<CheckFrom>("check-from"),
+                enforce: self.word::<Enforce>("enforce"),
+                max_recipients: None,
+                credential_version: 1,
+            },
+            logins: self.list("login"),
+            quotas: Vec::new(),
+            note: String::new(),
+            suspended_reason: String::new(),
+            created_at: Timestamp::UNIX_EPOCH,
+            updated_at: Timestamp::UNIX_EPOCH,
+            last_used_at: None,
+        };
+        transact(store, |t| t.put_user(&record, Some("$hash$")));
+    }
+}
+
+fn transact(
+    store: &Arc<dyn Store>,
+    mut work: impl FnMut(&mut dyn Transaction) -> Result<(), StoreError>,
+) {
+    store
+        .transact(&mut |transaction| Ok(work(transaction)?))
+        .unwrap();
+}
