@@ -92,21 +92,33 @@ impl Directory {
     /// The verified domains at and above a name, nearest first. A single label is nobody's.
     async fn lineage(&self, domain: Domain) -> Result<Lineage, StoreError> {
         let mut verified = Vec::new();
-        verified.extend(self.ownership(&domain).await?);
-        for above in domain
-            .ancestors()
-            .filter(|name| name.as_str().contains('.'))
-        {
-            verified.extend(self.ownership(&above).await?);
+        for (steps, name) in domain.upwards().enumerate() {
+            if steps > 0 && !name.contains('.') {
+                break;
+            }
+            let ownership = match self.domains.get(name) {
+                Some(known) => known,
+                None => self.ownership(&domain, steps).await?,
+            };
+            verified.extend(ownership);
         }
         Ok(Lineage { domain, verified })
     }
 
-    async fn ownership(&self, domain: &Domain) -> Result<Option<Ownership>, StoreError> {
-        match self.domains.get_value_or_guard_async(domain).await {
+    /// Who owns the name that lies so many steps above a domain; not remembered yet.
+    async fn ownership(
+        &self,
+        domain: &Domain,
+        steps: usize,
+    ) -> Result<Option<Ownership>, StoreError> {
+        let mut names = std::iter::once(domain.clone()).chain(domain.ancestors());
+        let Some(name) = names.nth(steps) else {
+            return Ok(None);
+        };
+        match self.domains.get_value_or_guard_async(&name).await {
             Ok(ownership) => Ok(ownership),
             Err(guard) => {
-                let ownership = self.store.ownership(domain).await?;
+                let ownership = self.store.ownership(&name).await?;
                 let _ = guard.insert(ownership.clone());
                 Ok(ownership)
             }

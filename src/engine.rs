@@ -203,9 +203,7 @@ impl Engine {
             None => (DecisionId::new(self.clock.now()), true),
         };
         let settings = self.settings();
-        let sender_len = context
-            .mail_from
-            .map_or(0, |sender| sender.to_string().len());
+        let sender_len = context.mail_from.map_or(0, EnvelopeSender::len_on_the_wire);
         let reply = reply(
             decision,
             finding,

@@ -62,6 +62,7 @@ fn the_sample_shows_every_key_at_its_default() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one table")]
 fn an_error_names_file_line_key_and_problem() {
     for (text, place, problem) in [
         (

@@ -12,7 +12,14 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
+use jiff::Timestamp;
 use outgate::front::policy::PolicyFront;
+use outgate::model::domain::Domain;
+use outgate::model::name::{Login, Name, UserId};
+use outgate::model::user::{Ownership, Plan, User};
+use outgate::store::memory::MemoryStore;
+use outgate::store::{Answer, Changes, Credential, ManageError, Store, Use, Work};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -871,4 +878,65 @@ async fn without_facts_there_is_no_permit() {
     );
     front.world.engine.directory.set_trouble(None);
     assert_eq!(smtpd.ask(&ask).await, "DUNNO", "recovered by itself");
+}
+
+/// A store with a fault of ours in it: the login `boom` panics, `slow` is never answered.
+struct Faulty(MemoryStore);
+
+impl Store for Faulty {
+    fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
+        match login.as_str() {
+            "boom" => panic!("a fault"),
+            "slow" => Box::pin(std::future::pending()),
+            _ => self.0.user(login),
+        }
+    }
+    fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
+        self.0.ownership(domain)
+    }
+    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
+        self.0.plan(account)
+    }
+    fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
+        self.0.credential(user)
+    }
+    fn logged_in_from(&self, user: UserId, network: IpNet, since: Timestamp) -> Answer<'_, bool> {
+        self.0.logged_in_from(user, network, since)
+    }
+    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
+        self.0.record_uses(uses)
+    }
+    fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()> {
+        self.0.rehash(user, credential, hash)
+    }
+    fn changes(&self, after: u64) -> Answer<'_, Changes> {
+        self.0.changes(after)
+    }
+    fn transact(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+        self.0.transact(work)
+    }
+    fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+        self.0.view(work)
+    }
+}
+
+#[tokio::test]
+async fn a_fault_costs_one_connection_and_permits_nothing() {
+    let front = Front::of(World::on(Arc::new(Faulty(MemoryStore::new())), ""));
+    front.world.change("domain example.com");
+    front.world.change("user shop --allow example.com");
+    let ask = |login: &str| Ask::new("RCPT", login, "a@example.com");
+    let (mut bystander, mut broken) = (front.connect(), front.connect());
+    assert_eq!(bystander.ask(&ask("shop")).await, "DUNNO");
+    broken.send(&ask("boom").bytes()).await;
+    let mut answer = Vec::new();
+    broken.stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(answer, b"");
+    assert!(broken.server.await.unwrap_err().is_panic());
+    // Nor does one that waits for ever keep anybody else.
+    let mut waiting = front.connect();
+    waiting.send(&ask("slow").bytes()).await;
+    assert_eq!(bystander.ask(&ask("shop")).await, "DUNNO");
+    assert_eq!(front.ask(&ask("shop")).await, "DUNNO");
+    waiting.server.abort();
 }

@@ -34,16 +34,17 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Runs `check`, or waits for one of the same password that is under way. Fails if the queue
-    /// is full, or if the check died.
+    /// Runs `check`, or waits for one of the same password that is under way; the second value
+    /// tells whether it was this one. Fails if the queue is full, or if the check died.
     pub async fn run(
         &self,
         print: Fingerprint,
         threads: usize,
         check: impl FnOnce() -> Checked + Send + 'static,
-    ) -> Result<Checked, Overloaded> {
+    ) -> Result<(Checked, bool), Overloaded> {
         let (tell, told) = oneshot::channel();
-        if self.waiting.join(print, tell) {
+        let is_first = self.waiting.join(print, tell);
+        if is_first {
             let mut run = Run {
                 print: Some(print),
                 waiting: self.waiting.clone(),
@@ -55,7 +56,8 @@ impl Checks {
             };
             self.pool.submit(threads, Box::new(work))?;
         }
-        told.await.map_err(|_| Overloaded)
+        let checked = told.await.map_err(|_| Overloaded)?;
+        Ok((checked, is_first))
     }
 
     /// Work for the same threads that nobody waits for; left undone if they are busy.
@@ -162,13 +164,17 @@ mod tests {
             .collect();
         until_waiting(&checks, print, 100).await;
         release.send(()).unwrap();
+        let mut firsts = 0;
         for one in all {
-            assert_eq!(one.await.unwrap(), Ok(Checked::Right));
+            let (checked, is_first) = one.await.unwrap().unwrap();
+            assert_eq!(checked, Checked::Right);
+            firsts += usize::from(is_first);
         }
+        assert_eq!(firsts, 1);
         assert_eq!(made.load(Ordering::SeqCst), 1);
         // The next one is a check of its own.
         let next = checks.run(print, 4, || Checked::Wrong).await;
-        assert_eq!(next, Ok(Checked::Wrong));
+        assert_eq!(next, Ok((Checked::Wrong, true)));
         assert!(checks.waiting.lock().is_empty());
     }
 
@@ -207,7 +213,7 @@ mod tests {
         assert_eq!(dying.await.unwrap(), Err(Overloaded));
         // One thread: this comes after the one that was abandoned.
         let last = checks.run(last, 1, || Checked::Right).await;
-        assert_eq!(last, Ok(Checked::Right));
+        assert_eq!(last, Ok((Checked::Right, true)));
         assert_eq!(made.load(Ordering::SeqCst), 0);
         assert!(checks.waiting.lock().is_empty());
     }

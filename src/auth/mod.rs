@@ -17,6 +17,7 @@ mod throttle;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -57,10 +58,12 @@ pub struct Claim<'a> {
 pub struct Authenticator {
     engine: Arc<Engine>,
     printer: Fingerprinter,
-    remembered: Remembered,
+    remembered: Arc<Remembered>,
     throttle: Arc<Throttle>,
     familiar: Familiar,
     checks: Checks,
+    /// Passwords that were hashed.
+    hashed: Arc<AtomicU64>,
     cores: usize,
 }
 
@@ -87,10 +90,11 @@ impl Authenticator {
         Authenticator {
             engine,
             printer: Fingerprinter::new(),
-            remembered: Remembered::default(),
+            remembered: Arc::default(),
             throttle: Arc::default(),
             familiar: Familiar::default(),
             checks: Checks::default(),
+            hashed: Arc::default(),
             cores: std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
         }
     }
@@ -98,6 +102,11 @@ impl Authenticator {
     /// The engine that it asks and that tells.
     pub fn engine(&self) -> &Arc<Engine> {
         &self.engine
+    }
+
+    /// How many passwords have been hashed to compare them, since the start.
+    pub fn hashed(&self) -> u64 {
+        self.hashed.load(Ordering::Relaxed)
     }
 
     /// Forgets what was counted against a user: `outgate user unlock`.
@@ -111,16 +120,16 @@ impl Authenticator {
     pub async fn log_in(&self, claim: &Claim<'_>) -> Answer {
         let terms = self.terms();
         let judged = tokio::time::timeout(PATIENCE, self.judge(claim, &terms)).await;
-        let decision = match judged.unwrap_or(Err(Trouble::Late)) {
-            Ok(decision) => decision,
-            Err(trouble) => trouble.decision(&self.engine),
-        };
-        Answer::tell(&self.engine, &claim.asker, &decision)
+        match judged.unwrap_or(Err(Trouble::Late)) {
+            Ok(decision) => Answer::tell(&self.engine, &claim.asker, &decision),
+            Err(trouble) => self.refuse(&claim.asker, trouble.decision(&self.engine)),
+        }
     }
 
-    /// Says a refusal that needed no look at any password.
-    pub fn refuse(&self, asker: &Asker<'_>, decision: &Decision) -> Answer {
-        Answer::tell(&self.engine, asker, decision)
+    /// Says a decision that needed no look at any password.
+    pub fn refuse(&self, asker: &Asker<'_>, decision: Decision) -> Answer {
+        let audit = self.engine.settings().rules.audit;
+        Answer::tell(&self.engine, asker, &Decision { audit, ..decision })
     }
 
     fn terms(&self) -> Terms {
@@ -164,16 +173,11 @@ impl Authenticator {
                     return Ok(decision);
                 }
             }
-            let (user, print) = match self.check(claim, terms, &candidate, standing).await? {
-                Verified::Wrong => return Ok(judge(Password::Wrong, candidate.user)),
+            return match self.check(claim, terms, &candidate, standing).await? {
+                Verified::Right(user) => Ok(judge(Password::Right, Some(user))),
+                Verified::Wrong => Ok(judge(Password::Wrong, candidate.user)),
                 Verified::Again => continue,
-                Verified::Right(user, print) => (user, print),
             };
-            let decision = judge(Password::Right, Some(user));
-            if matches!(decision.reason(), Reason::Allowed | Reason::IpNotAuthorized) {
-                self.remembered.add(print, self.engine.clock.instant());
-            }
-            return Ok(decision);
         }
         Err(Trouble::Restless)
     }
@@ -230,28 +234,32 @@ impl Authenticator {
         let store = self.engine.directory.store();
         let id = candidate.user.as_ref().map_or(NOBODY, |user| user.id);
         let credential = store.credential(id).await?;
-        let comparison = Comparison {
-            phc: match &credential {
-                Some(credential) => credential.hash.clone(),
-                None => hash::decoy(terms.cost),
-            },
-            is_real: candidate.user.is_some() && credential.is_some(),
-            password: claim.password.clone(),
-            clock: self.engine.clock.clone(),
-            throttle: self.throttle.clone(),
-            guess: candidate.guess,
-            limits: terms.limits.clone(),
-            standing,
-        };
+        let is_real = candidate.user.is_some() && credential.is_some();
         // Whoever shares this check had the same credential, not only the same password.
         let print = match &credential {
-            Some(credential) if comparison.is_real => {
+            Some(credential) if is_real => {
                 let whose = Whose::User(id, credential.version);
                 self.printer.take(whose, claim.password.expose())
             }
             Some(_) | None => candidate.print,
         };
-        let checked = self
+        let comparison = Comparison {
+            phc: match &credential {
+                Some(credential) => credential.hash.clone(),
+                None => hash::decoy(terms.cost),
+            },
+            is_real,
+            password: claim.password.clone(),
+            print,
+            guess: candidate.guess,
+            limits: terms.limits.clone(),
+            standing,
+            clock: self.engine.clock.clone(),
+            throttle: self.throttle.clone(),
+            remembered: self.remembered.clone(),
+            hashed: self.hashed.clone(),
+        };
+        let (checked, is_first) = self
             .checks
             .run(print, terms.threads, move || comparison.make())
             .await
@@ -259,10 +267,12 @@ impl Authenticator {
         match (checked, credential) {
             (Checked::Right, Some(credential)) => {
                 let user = self.present(claim, id, credential.version).await?;
-                if let Some(user) = &user {
+                if let Some(user) = &user
+                    && is_first
+                {
                     self.renew(claim, terms, user.id, credential);
                 }
-                Ok(user.map_or(Verified::Again, |user| Verified::Right(user, print)))
+                Ok(user.map_or(Verified::Again, Verified::Right))
             }
             (Checked::Right, None) => Err(Trouble::Hash),
             (Checked::Wrong, _) => {
@@ -335,8 +345,8 @@ const NOBODY: UserId = UserId(Uuid::nil());
 
 /// What came of a check.
 enum Verified {
-    /// It is the password of this user, and has this fingerprint.
-    Right(SharedUser, Fingerprint),
+    /// It is the password of this user.
+    Right(SharedUser),
     /// It is not.
     Wrong,
     /// Something changed meanwhile.

@@ -106,6 +106,8 @@ impl Shared {
         loop {
             if state.ended || state.threads > state.wanted {
                 state.threads -= 1;
+                // The wake-up may have been for work: somebody else does it.
+                self.changed.notify_one();
                 return None;
             }
             if let Some(work) = state.waiting.pop_front() {
@@ -146,6 +148,30 @@ mod tests {
         numbers.sort_unstable();
         assert_eq!(numbers, (0..8).collect::<Vec<_>>());
         assert_eq!(pool.shared.state().threads, 2);
+    }
+
+    #[test]
+    fn threads_that_are_no_longer_wanted_go_and_leave_no_work_behind() {
+        let pool = Pool::default();
+        let barrier = Arc::new(Barrier::new(5));
+        for _ in 0..4 {
+            let barrier = barrier.clone();
+            let work = move || {
+                barrier.wait();
+            };
+            pool.submit(4, Box::new(work)).unwrap();
+        }
+        barrier.wait();
+        while pool.shared.state().idle < 4 {
+            std::thread::yield_now();
+        }
+        let (done, results) = channel();
+        pool.submit(1, Box::new(move || done.send(()).unwrap()))
+            .unwrap();
+        assert_eq!(results.recv(), Ok(()));
+        while pool.shared.state().threads > 1 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]

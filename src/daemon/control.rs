@@ -21,7 +21,7 @@ use crate::auth::Authenticator;
 use crate::control::{MAX_LINE, Request};
 use crate::model::name::UserId;
 use crate::socket;
-use crate::store::sqlite::create_directory;
+use crate::store::sqlite::file;
 
 /// How long a peer may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl Socket {
 fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     // The store's own directory, as a rule.
     if let Some(directory) = path.parent() {
-        create_directory(directory)?;
+        file::create_directory(directory)?;
     }
     socket::bind(path, MODE)
 }

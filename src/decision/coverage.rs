@@ -102,16 +102,13 @@ fn hidden_below(base: &Domain, user: &User, lineage: &Lineage) -> bool {
         .any(|owner| owner.account != user.account && owner.domain.is_below(base))
 }
 
-/// `boss` covers `Boss`, and `boss+tag` if `+` is among the delimiters. As in Postfix, a
-/// delimiter in the first place separates nothing.
+/// `boss` covers `Boss`, and `boss+tag` if `+` is among the delimiters. As in Postfix, only the
+/// first delimiter separates, and nothing does if that stands in the first place.
 fn local_part_fits(granted: &str, used: &str, delimiters: &str) -> bool {
     let used = used.to_lowercase();
     if used == granted {
         return true;
     }
-    let split = used
-        .char_indices()
-        .skip(1)
-        .find(|(_, c)| delimiters.contains(*c));
-    split.is_some_and(|(at, _)| used[..at] == *granted)
+    let split = used.find(|c| delimiters.contains(c));
+    split.is_some_and(|at| at > 0 && used[..at] == *granted)
 }

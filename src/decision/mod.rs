@@ -6,6 +6,7 @@
 
 pub mod coverage;
 pub mod facts;
+pub mod finding;
 pub mod login;
 pub mod reason;
 pub mod sentence;
@@ -15,118 +16,17 @@ use std::ops::ControlFlow;
 
 use coverage::{cover, foreign_owner};
 use facts::{Facts, Field, Question, Resolved, Rules};
-use reason::{Reason, Verdict};
+pub use finding::{About, Decision, Finding};
+use reason::Reason;
 use step::{Detail, Outcome, Rule, Step};
 
-use crate::model::address::{Address, AddressError};
+use crate::model::address::Address;
 use crate::model::display_name::addresses_in;
 use crate::model::domain::Domain;
 use crate::model::header_from::{FromError, Mailbox};
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
-use crate::model::user::{CheckFrom, Enforce, Mode, Plan, SharedUser, Status, User};
-
-/// The answer to one question.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct Decision {
-    /// Whose question it was, if the login is known.
-    pub user: Option<SharedUser>,
-    /// What speaks against it, the most important first. In force, judging ends at the first one;
-    /// in audit mode it goes on, so that a trial shows everything.
-    pub findings: Vec<Finding>,
-    /// The rules tried, in order.
-    pub steps: Vec<Step>,
-    /// Refusals are recorded and not carried out.
-    pub audit: bool,
-}
-
-/// One thing that speaks against.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Finding {
-    /// Why.
-    pub reason: Reason,
-    /// What exactly.
-    pub about: About,
-}
-
-/// What a finding is about: the words of the reply are made from it.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum About {
-    /// The reason says it all.
-    Nothing,
-    /// Somebody who logs in: the reply tells no more than whoever knows the password may know.
-    Login,
-    /// This sender of the message.
-    Sender {
-        /// Where it stands.
-        field: Field,
-        /// The address as it was read.
-        address: String,
-        /// The domain in question, if the address has one.
-        domain: Option<Domain>,
-    },
-    /// The envelope sender cannot be used.
-    Malformed {
-        /// As it came.
-        text: String,
-        /// What is wrong with it.
-        error: AddressError,
-    },
-    /// Postfix resolves the envelope sender to another domain than it says.
-    ResolvesElsewhere {
-        /// As it came.
-        text: String,
-        /// Where Postfix would go.
-        resolved: String,
-    },
-    /// The header From cannot be used.
-    HeaderFrom(FromError),
-    /// Postfix did not hand over this macro.
-    MissingMacro(&'static str),
-    /// The login means another user than when the session began.
-    LoginChangedHands,
-}
-
-impl Decision {
-    /// The first reason, or `allowed`.
-    pub fn reason(&self) -> Reason {
-        self.findings.first().map_or(Reason::Allowed, |f| f.reason)
-    }
-
-    /// What would be answered in force.
-    pub fn verdict(&self) -> Verdict {
-        self.reason().verdict()
-    }
-
-    /// The finding that is carried out: the first that audit mode does not turn into an allow.
-    pub fn carried_out(&self) -> Option<&Finding> {
-        self.findings
-            .iter()
-            .find(|f| !(self.audit && f.reason.bows_to_audit()))
-    }
-
-    /// A decision that could not be made.
-    pub fn trouble(reason: Reason) -> Decision {
-        Decision {
-            user: None,
-            findings: vec![Finding {
-                reason,
-                about: About::Nothing,
-            }],
-            steps: Vec::new(),
-            audit: false,
-        }
-    }
-
-    /// The refusal of a session without a login on a daemon that is declared as authenticated.
-    pub fn unauthenticated(rules: &Rules) -> Decision {
-        Decision {
-            audit: rules.audit,
-            ..Decision::trouble(Reason::Unauthenticated)
-        }
-    }
-}
+use crate::model::user::{CheckFrom, Enforce, Mode, Plan, Status, User};
 
 /// May this login, from there, hand in this message as that sender?
 ///
@@ -168,7 +68,7 @@ const ON: Flow = ControlFlow::Continue(());
 impl Judgement<'_> {
     fn message(&mut self, question: &Question<'_>) -> Flow {
         let Some(user) = self.facts.user.as_deref() else {
-            return self.unknown_login();
+            return self.unknown_login(question);
         };
         self.login(question, user)?;
         self.status(user)?;
@@ -177,8 +77,10 @@ impl Judgement<'_> {
         self.header_from(question, user)
     }
 
-    fn unknown_login(&mut self) -> Flow {
-        if self.rules.allow_unknown_users {
+    /// A login that had a user when the session began is one that was deleted, not one that
+    /// nobody has moved over yet.
+    fn unknown_login(&mut self, question: &Question<'_>) -> Flow {
+        if self.rules.allow_unknown_users && question.session_user.is_none() {
             return self.pass(Rule::Login, Detail::UnknownLoginAllowed);
         }
         self.fail(
@@ -239,38 +141,41 @@ impl Judgement<'_> {
             }
         }
         let rule = Rule::EnvelopeSender;
-        let address = match sender {
-            EnvelopeSender::Null => return self.pass(rule, Detail::NullSender),
-            EnvelopeSender::Malformed { text, error } => {
-                let about = About::Malformed {
-                    text: text.to_string(),
-                    error: *error,
-                };
-                return self.fail(
-                    rule,
-                    Detail::Malformed(*error),
-                    Reason::SenderMalformed,
-                    about,
-                );
-            }
-            EnvelopeSender::Address(address) => address,
-        };
+        if let EnvelopeSender::Malformed { text, error } = sender {
+            let about = About::Malformed {
+                text: text.to_string(),
+                error: *error,
+            };
+            return self.fail(
+                rule,
+                Detail::Malformed(*error),
+                Reason::SenderMalformed,
+                about,
+            );
+        }
+        let literal = matches!(sender, EnvelopeSender::Address(a) if a.domain().is_none());
         match question.resolved {
             Resolved::NotAsked => {}
+            // Refused below whatever Postfix makes of it: it rewrites the case of a literal.
+            Resolved::Missing | Resolved::As(_) if literal => {}
+            Resolved::Missing if *sender == EnvelopeSender::Null => {}
             Resolved::Missing => {
                 let about = About::MissingMacro("{mail_addr}");
                 return self.fail(rule, Detail::MissingMacro, Reason::InternalError, about);
             }
-            Resolved::As(EnvelopeSender::Address(resolved)) if resolved.site == address.site => {}
+            Resolved::As(resolved) if resolved.is_at_the_site_of(sender) => {}
             Resolved::As(resolved) => {
                 let about = About::ResolvesElsewhere {
-                    text: address.to_string(),
+                    text: sender.to_string(),
                     resolved: resolved.to_string(),
                 };
                 let detail = Detail::ResolvesElsewhere(resolved.to_string());
                 return self.fail(rule, detail, Reason::SenderMalformed, about);
             }
         }
+        let EnvelopeSender::Address(address) = sender else {
+            return self.pass(rule, Detail::NullSender);
+        };
         self.sender(rule, Field::Envelope, address, user)
     }
 
@@ -283,26 +188,27 @@ impl Judgement<'_> {
             CheckFrom::Both | CheckFrom::Header => {}
             CheckFrom::Envelope => return self.skip(rule, Detail::CheckFrom(user.check_from)),
         }
-        let mailboxes = match header_from {
-            Ok(mailboxes) => mailboxes,
-            Err(error) => {
-                let reason = if error.is_missing() {
-                    Reason::HeaderFromMissing
-                } else {
-                    Reason::HeaderFromMalformed
-                };
-                return self.fail(
-                    rule,
-                    Detail::HeaderFrom(*error),
-                    reason,
-                    About::HeaderFrom(*error),
-                );
+        let error = match header_from {
+            // Nothing passes for want of anything to look at.
+            Ok(mailboxes) if mailboxes.is_empty() => FromError::Empty,
+            Ok(mailboxes) => {
+                return mailboxes
+                    .iter()
+                    .try_for_each(|mailbox| self.mailbox(mailbox, user));
             }
+            Err(error) => *error,
         };
-        for mailbox in mailboxes {
-            self.mailbox(mailbox, user)?;
-        }
-        ON
+        let reason = if error.is_missing() {
+            Reason::HeaderFromMissing
+        } else {
+            Reason::HeaderFromMalformed
+        };
+        self.fail(
+            rule,
+            Detail::HeaderFrom(error),
+            reason,
+            About::HeaderFrom(error),
+        )
     }
 
     /// Each mailbox has to pass by itself.

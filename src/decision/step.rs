@@ -168,6 +168,8 @@ pub enum Detail {
     ThrottleFine,
     /// Too many.
     Throttled,
+    /// Counted in the daemon's memory, where this question was not asked.
+    CountedElsewhere,
     /// Right.
     PasswordRight,
     /// Wrong.
@@ -232,6 +234,7 @@ impl fmt::Display for Detail {
             Detail::MechanismRefused(why) => f.write_str(why),
             Detail::ThrottleFine => f.write_str("not too many wrong passwords"),
             Detail::Throttled => f.write_str("too many different wrong passwords lately"),
+            Detail::CountedElsewhere => f.write_str("counted by the daemon, not judged here"),
             Detail::PasswordRight => f.write_str("right"),
             Detail::PasswordWrong => f.write_str("wrong"),
         }

@@ -4,6 +4,7 @@
 //! commands) goes through [`Domain::parse`], so that two spellings of one name are equal and what
 //! is no domain never gets past the door. Does no look-ups.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -90,6 +91,12 @@ impl Domain {
             .map(|(dot, _)| Domain(Arc::from(&self.0[dot + 1..])))
     }
 
+    /// This name and the names above it as text, nearest first: for looking up without a copy.
+    pub fn upwards(&self) -> impl Iterator<Item = &str> {
+        let above = self.0.match_indices('.');
+        std::iter::once(self.as_str()).chain(above.map(|(dot, _)| &self.0[dot + 1..]))
+    }
+
     /// A public suffix in the ICANN section of the list; a single label counts as one.
     ///
     /// Names under which strangers register: nobody owns them, so nobody may be granted them.
@@ -100,6 +107,11 @@ impl Domain {
     /// A suffix of either section of the list (`co.uk`, but also `github.io`).
     pub fn is_any_suffix(&self) -> bool {
         !self.0.contains('.') || self.is_suffix(|_| true)
+    }
+
+    /// Whether every name directly below is a suffix by a wildcard of the list (`*.kawasaki.jp`).
+    pub fn has_suffixes_below(&self) -> bool {
+        Domain(Arc::from(format!("x.{self}"))).is_any_suffix()
     }
 
     fn is_suffix(&self, wanted: impl Fn(Type) -> bool) -> bool {
@@ -150,6 +162,12 @@ fn plain(text: &str) -> Option<Arc<str>> {
     } else {
         Arc::from(text)
     })
+}
+
+impl Borrow<str> for Domain {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl FromStr for Domain {
@@ -239,6 +257,8 @@ mod tests {
             .map(|d| d.to_string())
             .collect();
         assert_eq!(above, ["b.example.com", "example.com", "com"]);
+        let name = Domain::parse("a.b.com").unwrap();
+        assert_eq!(Vec::from_iter(name.upwards()), ["a.b.com", "b.com", "com"]);
         assert_eq!(parent.tree_key(), "com.example.");
     }
 }

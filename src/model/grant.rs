@@ -52,7 +52,7 @@ impl Grant {
         };
         if let Some(base) = text.strip_prefix("*.") {
             let base = domain(base)?;
-            if base.is_any_suffix() {
+            if base.is_any_suffix() || base.has_suffixes_below() {
                 return Err(GrantError::PublicSuffix(text.to_owned()));
             }
             return Ok(Grant::Below(base));
@@ -128,6 +128,7 @@ mod tests {
             "*.co.uk",
             "localhost",
             "*.github.io",
+            "*.kawasaki.jp",
             "a@com",
             "[192.0.2.1]",
             "a@[192.0.2.1]",

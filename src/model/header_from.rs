@@ -17,12 +17,24 @@ pub enum FromError {
     /// No mailbox: an empty field, or groups without members.
     #[error("it names nobody")]
     Empty,
+    /// RFC 5322 3.6: exactly one.
+    #[error("the message has more than one")]
+    Repeated,
 }
 
 impl FromError {
     /// Nobody is named, as opposed to: it cannot be read.
     pub fn is_missing(&self) -> bool {
         matches!(self, FromError::Empty)
+    }
+}
+
+/// Reads the From fields of one message.
+pub fn parse_fields<V: AsRef<[u8]>>(values: &[V]) -> Result<Vec<Mailbox>, FromError> {
+    match values {
+        [] => Err(FromError::Empty),
+        [value] => parse(value.as_ref()),
+        [_, _, ..] => Err(FromError::Repeated),
     }
 }
 

@@ -62,6 +62,34 @@ impl EnvelopeSender {
         }
     }
 
+    /// Whether both are of one domain or literal, or both are the null sender.
+    pub fn is_at_the_site_of(&self, other: &EnvelopeSender) -> bool {
+        match (self, other) {
+            (EnvelopeSender::Null, EnvelopeSender::Null) => true,
+            (EnvelopeSender::Address(one), EnvelopeSender::Address(two)) => one.site == two.site,
+            (
+                EnvelopeSender::Null
+                | EnvelopeSender::Address(_)
+                | EnvelopeSender::Malformed { .. },
+                _,
+            ) => false,
+        }
+    }
+
+    /// The most bytes that the bare address may have had as the client wrote it: the domain in
+    /// its U-labels may be longer than in A-labels, and may have ended with a dot.
+    pub fn len_on_the_wire(&self) -> usize {
+        let unicode = match self {
+            EnvelopeSender::Null => 0,
+            EnvelopeSender::Malformed { text, .. } => text.len(),
+            EnvelopeSender::Address(address) => {
+                let domain = address.domain().map_or(0, |domain| domain.unicode().len());
+                address.local.len() + "@.".len() + domain
+            }
+        };
+        unicode.max(self.to_string().len())
+    }
+
     fn from_plain(text: &str) -> EnvelopeSender {
         // What no client sends in earnest: a quoted local part may carry a bare CR or an escape.
         let read = if text.chars().any(char::is_control) {
@@ -137,6 +165,10 @@ impl PathReader {
                 let quoted = take_quoted(rest)?;
                 self.append(&quoted)?;
             }
+            '[' => {
+                let literal = take_literal(rest)?;
+                self.append(&literal)?;
+            }
             '\\' => {
                 let escaped = rest.next()?;
                 self.append(escaped.encode_utf8(&mut [0; 4]))?;
@@ -195,6 +227,18 @@ fn skip_comment(rest: &mut std::str::Chars<'_>) -> Option<()> {
     Some(())
 }
 
+/// An address literal, brackets included: the colons of IPv6 end no route in it.
+fn take_literal(rest: &mut std::str::Chars<'_>) -> Option<String> {
+    let mut text = "[".to_owned();
+    loop {
+        let c = rest.next()?;
+        text.push(c);
+        if c == ']' {
+            return Some(text);
+        }
+    }
+}
+
 fn take_quoted(rest: &mut std::str::Chars<'_>) -> Option<String> {
     let mut text = String::new();
     loop {
@@ -231,6 +275,8 @@ mod tests {
         ("<other.example!bob>", "other.example!bob"),
         ("<bob%other.example@o.test>", "bob%other.example@o.test"),
         ("<bob%x.example@[127.0.0.1]>", "bob%x.example@[127.0.0.1]"),
+        ("<bob@[IPv6:2001:DB8::1]>", "bob@[IPv6:2001:DB8::1]"),
+        ("<bob@[192.0.2.1]>", "bob@[192.0.2.1]"),
         ("<bob@xn--e1afmkfd.xn--p1ai>", "bob@xn--e1afmkfd.xn--p1ai"),
         ("<>", ""),
     ];

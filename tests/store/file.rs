@@ -384,7 +384,7 @@ impl SmallDisk {
             .output();
         mounted
             .is_ok_and(|output| output.status.success())
-            .then_some(SmallDisk(directory))
+            .then(|| SmallDisk(directory))
     }
 }
 

@@ -10,11 +10,13 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use outgate::clock::Clock;
+use outgate::config::HashCost;
 use outgate::directory::Directory;
 use outgate::engine::Engine;
 use outgate::journal::{Journal, Sink};
 use outgate::model::domain::Domain;
 use outgate::model::name::{Name, UserId};
+use outgate::model::password::Password;
 use outgate::model::user::{
     Account, CheckFrom, DEFAULT_ACCOUNT, DomainRecord, Enforce, Mode, Plan, Status, User,
     UserRecord, VerifiedBy,
@@ -39,6 +41,7 @@ impl World {
     /// domain  example.com --account acme --with-subdomains      (--pending: not verified)
     /// user    shop --account acme --mode all-domains --allow example.com --ip 192.0.2.0/24
     ///              --login jane@example.com --check-from envelope --enforce audit --suspended
+    ///              --password correct-horse
     /// ```
     ///
     /// (each on one line). Domains are verified unless said otherwise.
@@ -134,6 +137,7 @@ impl<'a> Options<'a> {
             "ip",
             "login",
             "mode",
+            "password",
             "pending",
             "plan",
             "suspended",
@@ -205,14 +209,19 @@ impl<'a> Options<'a> {
     /// Adds a user, or gives the user of that name other settings.
     fn user(&self, store: &Arc<dyn Store>, subject: &str) {
         let name: Name = subject.parse().unwrap();
-        let mut id = UserId::new();
+        let mut before = None;
         transact(store, |t| {
-            id = t.user_named(&name)?.map_or(id, |record| record.user.id);
+            before = t.user_named(&name)?.map(|record| record.user);
             Ok(())
         });
+        let hash = match (self.all("password").next(), &before) {
+            (Some(password), _) => Some(hash(password)),
+            (None, Some(_)) => None,
+            (None, None) => Some("$hash$".to_owned()),
+        };
         let record = UserRecord {
             user: User {
-                id,
+                id: before.as_ref().map_or_else(UserId::new, |user| user.id),
                 name,
                 account: self.owner(),
                 status: if self.has("suspended") {
@@ -226,7 +235,7 @@ impl<'a> Options<'a> {
                 check_from: self.word::<CheckFrom>("check-from"),
                 enforce: self.word::<Enforce>("enforce"),
                 max_recipients: None,
-                credential_version: 1,
+                credential_version: before.map_or(1, |user| user.credential_version + 1),
             },
             logins: self.list("login"),
             quotas: Vec::new(),
@@ -236,8 +245,18 @@ impl<'a> Options<'a> {
             updated_at: Timestamp::UNIX_EPOCH,
             last_used_at: None,
         };
-        transact(store, |t| t.put_user(&record, Some("$hash$")));
+        transact(store, |t| t.put_user(&record, hash.as_deref()));
     }
+}
+
+/// As cheap as a hash can be.
+fn hash(password: &str) -> String {
+    let cost = HashCost {
+        memory_kib: 64,
+        iterations: 1,
+        parallelism: 1,
+    };
+    outgate::auth::hash::hash(&Password::parse(password).unwrap(), cost).unwrap()
 }
 
 fn transact(

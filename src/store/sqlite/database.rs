@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use super::file::{self, Identity};
@@ -93,7 +94,7 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::recognise(&connection)
+        schema::version(&connection)
             .and_then(|_| write_ahead(&connection))
             .and_then(|()| schema::migrate(&mut connection))
             .map_err(|error| match error {
@@ -226,9 +227,13 @@ impl Database {
     }
 }
 
-fn set_up(connection: &Connection, access: Access) -> rusqlite::Result<()> {
+/// Settings of a connection. They last as long as it does.
+pub fn set_up(connection: &Connection, access: Access) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(64);
+    // Plans that depend on nothing but the tables. Without this, SQLite parses a statement anew each
+    // time that it gets other parameters, which costs more than the look-up itself.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     // FULL: what was answered survives a power failure. A suspension must not vanish.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -35,8 +35,7 @@ pub fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a directory of mode 0700 where there is none, and those above it; what root makes gets the
-/// owner of the directory around it.
+/// Makes a directory of mode 0700, and those above it, where there is none.
 pub fn create_directory(directory: &Path) -> io::Result<()> {
     if directory.as_os_str().is_empty() || directory.try_exists()? {
         return Ok(());

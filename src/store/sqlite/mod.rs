@@ -5,7 +5,7 @@
 //! here blocks a caller of the asynchronous questions. All SQL is in [`statements`].
 
 mod database;
-mod file;
+pub mod file;
 mod questions;
 mod queue;
 mod readers;
@@ -42,7 +42,7 @@ const MAX_QUESTIONS: usize = 65_536;
 const MAX_JOBS: usize = 65_536;
 /// What an operator's transaction may keep in memory before it writes, in KiB: an import of a
 /// million users writes each page of an index once instead of many times.
-const OPERATOR_CACHE_KIB: i64 = 64 * 1024;
+const OPERATOR_CACHE_KIB: i64 = 128 * 1024;
 
 /// A database file.
 pub struct SqliteStore {

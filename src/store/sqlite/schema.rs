@@ -14,7 +14,7 @@ const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql")];
 pub enum SchemaError {
     /// Written by a newer outgate.
     #[error(
-        "it has schema version {found}, and this outgate knows versions up to {known}: use the newer outgate, or a copy from before"
+        "has schema version {found}, and this outgate knows versions up to {known}: use the newer outgate, or a copy from before"
     )]
     Newer {
         /// Its version.
@@ -24,12 +24,12 @@ pub enum SchemaError {
     },
     /// A database of another program.
     #[error(
-        "it is a database, but not one of outgate: name another file in [store] url, or move it away"
+        "is a database, but not one of outgate: name another file in [store] url, or move it away"
     )]
     Foreign,
     /// A file system on which processes cannot share memory.
     #[error(
-        "it cannot be kept in WAL mode on this file system (SQLite stays in {0:?}): put it on a local disk"
+        "cannot be kept in WAL mode on this file system (SQLite stays in {0:?}): put it on a local disk"
     )]
     NoSharedMemory(String),
     /// What SQLite says.
@@ -40,7 +40,7 @@ pub enum SchemaError {
 /// Brings the database to the newest version, step by step, each in one transaction. Costs
 /// nothing when it is there already, and writes nothing then.
 pub fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
-    let mut version = recognise(connection)?;
+    let mut version = version(connection)?;
     while version < MIGRATIONS.len() {
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         // Another process may have been faster.
@@ -57,7 +57,13 @@ pub fn migrate(connection: &mut Connection) -> Result<(), SchemaError> {
 }
 
 /// The version of the schema; 0 for an empty file. Anything that is not ours is an error.
-pub fn recognise(connection: &Connection) -> Result<usize, SchemaError> {
+pub fn version(connection: &Connection) -> Result<usize, SchemaError> {
+    // One view of all marks: another process may be making the tables right now.
+    recognise(&*connection.unchecked_transaction()?)
+}
+
+/// Like [`version`], inside a transaction.
+fn recognise(connection: &Connection) -> Result<usize, SchemaError> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
     let application: i64 = number("application_id")?;
     let version: i64 = number("user_version")?;

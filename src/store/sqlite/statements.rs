@@ -143,8 +143,16 @@ statements! {
 mod tests {
     use rusqlite::Connection;
 
+    use super::super::database::{Access, set_up};
     use super::super::schema::migrate;
     use super::*;
+
+    fn database() -> Connection {
+        let mut connection = Connection::open_in_memory().unwrap();
+        set_up(&connection, Access::Write).unwrap();
+        migrate(&mut connection).unwrap();
+        connection
+    }
 
     fn plan(connection: &Connection, sql: &str) -> Vec<String> {
         let mut statement = connection
@@ -158,8 +166,7 @@ mod tests {
     /// The cost of a question must not depend on how many users and domains there are.
     #[test]
     fn lookups_use_indexes_and_listings_need_no_sorting() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection).unwrap();
+        let connection = database();
         for (name, reach, sql) in ALL {
             let plan = plan(&connection, sql);
             // A constant row is one, whatever the tables hold.
@@ -173,8 +180,7 @@ mod tests {
 
     #[test]
     fn a_scan_would_be_noticed() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        migrate(&mut connection).unwrap();
+        let connection = database();
         let plan = plan(
             &connection,
             "SELECT id FROM user WHERE note = ?1 ORDER BY note",

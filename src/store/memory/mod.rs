@@ -3,6 +3,8 @@
 //! Readers see an immutable state; a transaction works on a copy of it that replaces it when all
 //! went well, so rolling back is dropping the copy. Nothing here waits, but for one writer at a time.
 
+mod transaction;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,11 +12,9 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use self::transaction::MemoryTransaction;
 use super::changed::{Changed, MAX_LISTED};
-use super::{
-    Answer, Change, Changes, Credential, ManageError, Store, StoreError, Transaction, Use,
-    UserFilter, Work,
-};
+use super::{Answer, Change, Changes, Credential, ManageError, Store, StoreError, Use, Work};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
 use crate::model::user::{
@@ -31,6 +31,7 @@ pub struct MemoryStore {
     writing: Mutex<()>,
 }
 
+/// All there is.
 #[derive(Clone, Default)]
 struct State {
     accounts: BTreeMap<Name, Account>,
@@ -244,194 +245,4 @@ fn broken(what: String) -> StoreError {
 fn logins(user: &UserRecord) -> impl Iterator<Item = Login> {
     let name = user.user.name.to_login();
     std::iter::once(name).chain(user.logins.iter().cloned())
-}
-
-struct MemoryTransaction {
-    state: State,
-    changed: Changed,
-    writable: bool,
-}
-
-impl MemoryTransaction {
-    fn writing(&mut self) -> Result<&mut State, StoreError> {
-        if self.writable {
-            Ok(&mut self.state)
-        } else {
-            Err(StoreError::ReadOnly("this is a view".to_owned()))
-        }
-    }
-
-    fn record(&self, id: Option<&UserId>) -> Option<UserRecord> {
-        let entry = self.state.users.get(id?)?;
-        Some(entry.record.clone())
-    }
-
-    /// Takes a user out, but for its networks.
-    fn take_user(&mut self, id: UserId) -> Result<Option<Arc<Entry>>, StoreError> {
-        let state = self.writing()?;
-        let Some(entry) = state.users.remove(&id) else {
-            return Ok(None);
-        };
-        state.names.remove(&entry.record.user.name);
-        for login in logins(&entry.record) {
-            self.state.logins.remove(&login);
-            self.changed.note(Change::Login(login));
-        }
-        Ok(Some(entry))
-    }
-}
-
-impl Transaction for MemoryTransaction {
-    fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
-        Ok(self.state.accounts.values().cloned().collect())
-    }
-
-    fn account(&mut self, name: &Name) -> Result<Option<Account>, StoreError> {
-        Ok(self.state.accounts.get(name).cloned())
-    }
-
-    fn account_size(&mut self, name: &Name) -> Result<(u64, u64), StoreError> {
-        let state = &self.state;
-        let users = state.users.values();
-        let users = users.filter(|entry| entry.record.user.account == *name);
-        let domains = state.domains.keys().filter(|(_, owner)| owner == name);
-        Ok((users.count() as u64, domains.count() as u64))
-    }
-
-    fn put_account(&mut self, account: &Account) -> Result<(), StoreError> {
-        let name = account.name.clone();
-        self.writing()?
-            .accounts
-            .insert(name.clone(), account.clone());
-        self.changed.note(Change::Account(name));
-        Ok(())
-    }
-
-    fn remove_account(&mut self, name: &Name) -> Result<(), StoreError> {
-        if self.account_size(name)? != (0, 0) {
-            return Err(broken(format!("the account {name} still owns something")));
-        }
-        if self.writing()?.accounts.remove(name).is_some() {
-            self.changed.note(Change::Account(name.clone()));
-        }
-        Ok(())
-    }
-
-    fn domains(&mut self, account: Option<&Name>) -> Result<Vec<DomainRecord>, StoreError> {
-        let all = self.state.domains.values();
-        let wanted = all.filter(|claim| account.is_none_or(|name| claim.account == *name));
-        Ok(wanted.cloned().collect())
-    }
-
-    fn claims(&mut self, domain: &Domain) -> Result<Vec<DomainRecord>, StoreError> {
-        Ok(self.state.claims(domain).cloned().collect())
-    }
-
-    fn put_domain(&mut self, claim: &DomainRecord) -> Result<(), StoreError> {
-        let state = self.writing()?;
-        if !state.accounts.contains_key(&claim.account) {
-            return Err(broken(format!("no account {}", claim.account)));
-        }
-        let taken =
-            |other: &DomainRecord| other.verified_by.is_some() && other.account != claim.account;
-        if claim.verified_by.is_some() && state.claims(&claim.domain).any(taken) {
-            let domain = &claim.domain;
-            return Err(broken(format!("{domain} is verified on another account")));
-        }
-        let key = (claim.domain.clone(), claim.account.clone());
-        state.domains.insert(key, claim.clone());
-        self.changed.note(Change::Domain(claim.domain.clone()));
-        Ok(())
-    }
-
-    fn remove_domain(&mut self, account: &Name, domain: &Domain) -> Result<(), StoreError> {
-        let key = (domain.clone(), account.clone());
-        if self.writing()?.domains.remove(&key).is_some() {
-            self.changed.note(Change::Domain(domain.clone()));
-        }
-        Ok(())
-    }
-
-    fn user_named(&mut self, name: &Name) -> Result<Option<UserRecord>, StoreError> {
-        Ok(self.record(self.state.names.get(name)))
-    }
-
-    fn user_with_id(&mut self, id: UserId) -> Result<Option<UserRecord>, StoreError> {
-        Ok(self.record(Some(&id)))
-    }
-
-    fn login_owner(&mut self, login: &Login) -> Result<Option<UserId>, StoreError> {
-        Ok(self.state.logins.get(login).copied())
-    }
-
-    fn each_user(
-        &mut self,
-        filter: &UserFilter,
-        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
-    ) -> Result<(), ManageError> {
-        for id in self.state.names.values() {
-            let Some(record) = self.record(Some(id)) else {
-                continue;
-            };
-            let of_account = filter
-                .account
-                .as_ref()
-                .is_none_or(|account| record.user.account == *account);
-            let unused = filter
-                .unused_since
-                .is_none_or(|since| record.last_used_at.unwrap_or(record.created_at) < since);
-            if of_account && unused {
-                visit(record)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn users_granted_under(
-        &mut self,
-        account: &Name,
-        domain: &Domain,
-    ) -> Result<Vec<UserId>, StoreError> {
-        let touches = |user: &User| {
-            user.account == *account
-                && user
-                    .grants
-                    .iter()
-                    .map(|grant| grant.domain())
-                    .any(|granted| granted == domain || granted.is_below(domain))
-        };
-        let users = self.state.users.values().map(|entry| &entry.record.user);
-        let mut ids: Vec<_> = users.filter(|u| touches(u)).map(|user| user.id).collect();
-        ids.sort_unstable();
-        Ok(ids)
-    }
-
-    fn put_user(&mut self, user: &UserRecord, hash: Option<&str>) -> Result<(), StoreError> {
-        self.writing()?.refuse_strangers(user)?;
-        let id = user.user.id;
-        let former = self.take_user(id)?;
-        let kept = former.and_then(|entry| entry.hash.clone());
-        let entry = Entry {
-            record: user.clone(),
-            hash: hash.map(str::to_owned).or(kept),
-        };
-        for login in logins(user) {
-            self.state.logins.insert(login.clone(), id);
-            self.changed.note(Change::Login(login));
-        }
-        self.state.names.insert(user.user.name.clone(), id);
-        self.state.users.insert(id, Arc::new(entry));
-        Ok(())
-    }
-
-    fn password_hash(&mut self, id: UserId) -> Result<Option<String>, StoreError> {
-        let entry = self.state.users.get(&id);
-        Ok(entry.and_then(|entry| entry.hash.clone()))
-    }
-
-    fn remove_user(&mut self, id: UserId) -> Result<(), StoreError> {
-        self.take_user(id)?;
-        self.state.networks.retain(|(user, _), _| *user != id);
-        Ok(())
-    }
 }

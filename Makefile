@@ -1,0 +1,31 @@
+# make demo   the main job on a private Postfix: shows the SMTP conversations
+# make test   everything that CI runs
+# make run    a daemon for development, its state below target/run
+# make bench  speed and memory against servers that do nothing
+# Targets install what they need on Debian (tests/setup.sh). Packages (make deb) come with a later release.
+
+.PHONY: all demo run test bench setup
+
+all:
+	cargo build
+
+setup:
+	@tests/setup.sh
+
+demo: setup
+	cargo build
+	@tests/demo.sh
+
+run:
+	cargo build
+	@tests/run.sh
+
+test: setup
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo test
+	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+	@tests/deny.sh
+
+bench:
+	@tests/bench/run

@@ -1,0 +1,65 @@
+//! What most commands stand on: the configuration, the store that it names, and the daemon that
+//! may be running on that store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::Clock;
+use crate::config::{Config, load};
+use crate::control::{self, Outcome, Request};
+use crate::store::Store;
+
+use super::failure::{Exit, Failure};
+use super::output::{Output, Shown};
+
+/// How long a command waits for the daemon.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// This host, as its configuration describes it.
+pub struct Host {
+    /// As read.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Host {
+    /// Reads the configuration.
+    pub fn load(file: &Path) -> Result<Host, Failure> {
+        let config = load::load(file).map_err(|e| Failure::configuration(e.to_string()))?;
+        Ok(Host {
+            config,
+            clock: Clock::system(),
+        })
+    }
+
+    /// Opens the store; creates it if there is none.
+    pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
+        Ok(crate::store::open(&self.config.store.url)?)
+    }
+
+    /// Whose midnight quotas follow.
+    pub fn time_zone(&self) -> &TimeZone {
+        &self.config.quota.time_zone.0
+    }
+
+    /// Shows what is true after a change, and waits until a running daemon answers by it.
+    pub fn changed(&self, output: &mut Output, now_true: &impl Shown) -> Result<Exit, Failure> {
+        output.show(now_true);
+        match self.ask(&Request::Noted) {
+            Outcome::NoDaemon | Outcome::Done(_) => Ok(Exit::Done),
+            Outcome::Late(why) => Err(Failure::temporary(
+                format!("stored, not confirmed: the daemon did not answer in time ({why})"),
+                "see what ails it: outgate status",
+            )),
+        }
+    }
+
+    /// Asks the daemon behind the control socket.
+    pub fn ask(&self, request: &Request) -> Outcome {
+        control::ask(&self.config.control_socket(), request, PATIENCE)
+    }
+}

@@ -1,0 +1,121 @@
+//! `import`: many records at once, all of them or none.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::{Exit, Failure};
+use super::host::Host;
+use super::output::{Output, Shown};
+use super::word;
+use crate::auth::hash::check_stored;
+use crate::manage::import::{self, Count, Summary};
+
+/// How the file is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Format {
+    /// JSON Lines, one record a line
+    Outgate,
+}
+
+/// `outgate import …`
+#[derive(Args)]
+pub struct Options {
+    /// How the file is written
+    #[arg(value_enum)]
+    format: Format,
+    /// The file; - is standard input
+    file: PathBuf,
+    /// Only check it: nothing is stored
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Options {
+    /// Reads the file into the store.
+    pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        match self.format {
+            Format::Outgate => self.outgate(host, output),
+        }
+    }
+
+    fn outgate(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        let (mut lines, length) = open(&self.file)?;
+        let store = host.store()?;
+        let bar = progress(length);
+        let options = import::Options {
+            dry_run: self.dry_run,
+            now: host.clock.now(),
+            check_hash: |phc| check_stored(phc).map_err(|error| error.to_string()),
+        };
+        let done = import::run(store.as_ref(), &mut lines, &options, &mut |so_far| {
+            bar.set_position(so_far.bytes);
+        });
+        bar.finish_and_clear();
+        let summary = done?;
+        if self.dry_run {
+            output.show(&summary);
+            return Ok(Exit::Done);
+        }
+        host.changed(output, &summary)
+    }
+}
+
+impl Shown for Summary {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("accounts", count(&self.accounts)),
+            ("domains", count(&self.domains)),
+            ("users", count(&self.users)),
+            ("dry run", word::yes_or_no(self.dry_run)),
+        ]
+    }
+}
+
+fn count(count: &Count) -> String {
+    let Count {
+        added,
+        replaced,
+        unchanged,
+    } = count;
+    format!("{added} added, {replaced} replaced, {unchanged} unchanged")
+}
+
+/// The file, and how long it is if that is known.
+fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
+    if file == Path::new("-") {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let opened = File::open(file).and_then(|opened| {
+        let about = opened.metadata()?;
+        Ok((opened, about.is_file().then_some(about.len())))
+    });
+    let (opened, length) = opened.map_err(|error| {
+        Failure::refused(
+            format!("cannot read {}: {error}", file.display()),
+            "name a file that outgate export wrote, or - for standard input",
+        )
+    })?;
+    Ok((
+        Box::new(BufReader::with_capacity(256 * 1024, opened)),
+        length,
+    ))
+}
+
+/// A bar on standard error, where that is a terminal; nothing otherwise.
+fn progress(length: Option<u64>) -> ProgressBar {
+    let (bar, template) = match length {
+        Some(length) => (
+            ProgressBar::new(length),
+            "{bar:40} {bytes}/{total_bytes} {eta}",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {bytes}"),
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style),
+        Err(_) => bar,
+    }
+}

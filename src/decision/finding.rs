@@ -1,0 +1,112 @@
+//! What judging comes to: the decision, and what speaks against the message. For the engine, which
+//! puts it into words, and for whoever explains.
+
+use super::facts::{Field, Rules};
+use super::reason::{Reason, Verdict};
+use super::step::Step;
+use crate::model::address::AddressError;
+use crate::model::domain::Domain;
+use crate::model::header_from::FromError;
+use crate::model::user::SharedUser;
+
+/// The answer to one question.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Decision {
+    /// Whose question it was, if the login is known.
+    pub user: Option<SharedUser>,
+    /// What speaks against it, the most important first. In force, judging ends at the first one;
+    /// in audit mode it goes on, so that a trial shows everything.
+    pub findings: Vec<Finding>,
+    /// The rules tried, in order.
+    pub steps: Vec<Step>,
+    /// Refusals are recorded and not carried out.
+    pub audit: bool,
+}
+
+/// One thing that speaks against.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// Why.
+    pub reason: Reason,
+    /// What exactly.
+    pub about: About,
+}
+
+/// What a finding is about: the words of the reply are made from it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum About {
+    /// The reason says it all.
+    Nothing,
+    /// Somebody who logs in: the reply tells no more than whoever knows the password may know.
+    Login,
+    /// This sender of the message.
+    Sender {
+        /// Where it stands.
+        field: Field,
+        /// The address as it was read.
+        address: String,
+        /// The domain in question, if the address has one.
+        domain: Option<Domain>,
+    },
+    /// The envelope sender cannot be used.
+    Malformed {
+        /// As it came.
+        text: String,
+        /// What is wrong with it.
+        error: AddressError,
+    },
+    /// Postfix resolves the envelope sender to another domain than it says.
+    ResolvesElsewhere {
+        /// As it came.
+        text: String,
+        /// Where Postfix would go.
+        resolved: String,
+    },
+    /// The header From cannot be used.
+    HeaderFrom(FromError),
+    /// Postfix did not hand over this macro.
+    MissingMacro(&'static str),
+    /// The login means another user than when the session began.
+    LoginChangedHands,
+}
+
+impl Decision {
+    /// The first reason, or `allowed`.
+    pub fn reason(&self) -> Reason {
+        self.findings.first().map_or(Reason::Allowed, |f| f.reason)
+    }
+
+    /// What would be answered in force.
+    pub fn verdict(&self) -> Verdict {
+        self.reason().verdict()
+    }
+
+    /// The finding that is carried out: the first that audit mode does not turn into an allow.
+    pub fn carried_out(&self) -> Option<&Finding> {
+        self.findings
+            .iter()
+            .find(|f| !(self.audit && f.reason.bows_to_audit()))
+    }
+
+    /// A decision that could not be made.
+    pub fn trouble(reason: Reason) -> Decision {
+        Decision {
+            user: None,
+            findings: vec![Finding {
+                reason,
+                about: About::Nothing,
+            }],
+            steps: Vec::new(),
+            audit: false,
+        }
+    }
+
+    /// The refusal of a session without a login on a daemon that is declared as authenticated.
+    pub fn unauthenticated(rules: &Rules) -> Decision {
+        Decision {
+            audit: rules.audit,
+            ..Decision::trouble(Reason::Unauthenticated)
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Records as scripts see them: the JSON shapes of the command line, and later of the API.
+//!
+//! Names and order of the fields are a promise; adding at the end is free.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+
+use super::account::AccountState;
+use super::domain::{Removed, challenge_name, challenge_value};
+use crate::model::quota::{Quota, Unit, Window};
+use crate::model::user::{
+    CheckFrom, DomainRecord, Enforce, Mode, Plan, Status, UserRecord, VerifiedBy,
+};
+
+/// One quota and what is left of it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct QuotaView {
+    /// 0: none.
+    pub limit: u64,
+    /// The stretch of time.
+    pub window: Window,
+    /// What is counted.
+    pub unit: Unit,
+    /// In the window that `now` lies in.
+    pub used: u64,
+    /// `None` without a limit.
+    pub remaining: Option<u64>,
+    /// When `used` starts again from 0; `None` for `total`.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl QuotaView {
+    /// How a quota stands at `now`.
+    pub fn new(quota: &Quota, used: u64, now: Timestamp, zone: &TimeZone) -> QuotaView {
+        QuotaView {
+            limit: quota.limit,
+            window: quota.window,
+            unit: quota.unit,
+            used,
+            remaining: (quota.limit > 0).then(|| quota.limit.saturating_sub(used)),
+            resets_at: quota.window.resets_at(now, zone),
+        }
+    }
+
+    /// Nothing is charged yet, so nothing is used.
+    fn unused(quotas: &[Quota], now: Timestamp, zone: &TimeZone) -> Vec<QuotaView> {
+        quotas
+            .iter()
+            .map(|quota| QuotaView::new(quota, 0, now, zone))
+            .collect()
+    }
+}
+
+/// `user show`, and one entry of `user list`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct UserView {
+    /// For ever.
+    pub id: String,
+    /// May change.
+    pub name: String,
+    /// The tenant.
+    pub account: String,
+    /// Active or suspended.
+    pub status: Status,
+    /// How its sender domains are found.
+    pub mode: Mode,
+    /// Its own list of senders.
+    pub allow: Vec<String>,
+    /// Where it may connect from; empty: anywhere.
+    pub ip: Vec<String>,
+    /// Extra logins.
+    pub logins: Vec<String>,
+    /// Its limits.
+    pub quotas: Vec<QuotaView>,
+    /// The most recipients of one message.
+    pub max_recipients: Option<u32>,
+    /// Which senders are checked.
+    pub check_from: CheckFrom,
+    /// Enforced, or audited.
+    pub enforce: Enforce,
+    /// The operator's own words.
+    pub note: String,
+    /// When it was added.
+    pub created_at: Timestamp,
+    /// When an operator last changed it.
+    pub updated_at: Timestamp,
+    /// `None`: never.
+    pub last_used_at: Option<Timestamp>,
+    /// Why it is suspended, if somebody said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub suspended_reason: String,
+}
+
+impl UserView {
+    /// How a user stands at `now`; quota windows are those of `zone`.
+    pub fn new(record: &UserRecord, now: Timestamp, zone: &TimeZone) -> UserView {
+        let user = &record.user;
+        UserView {
+            id: user.id.to_string(),
+            name: user.name.to_string(),
+            account: user.account.to_string(),
+            status: user.status,
+            mode: user.mode,
+            allow: texts(&user.grants),
+            ip: texts(&user.networks),
+            logins: texts(&record.logins),
+            quotas: QuotaView::unused(&record.quotas, now, zone),
+            max_recipients: user.max_recipients,
+            check_from: user.check_from,
+            enforce: user.enforce,
+            note: record.note.clone(),
+            created_at: record.created_at,
+            updated_at: record.updated_at,
+            last_used_at: record.last_used_at,
+            suspended_reason: record.suspended_reason.clone(),
+        }
+    }
+}
+
+/// Whether a domain is verified.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DomainStatus {
+    /// Its owner has not proved it yet.
+    Pending,
+    /// Its owner has proved it, or the operator vouches for it.
+    Verified,
+}
+
+/// The record that proves a domain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ChallengeView {
+    /// Where it is published.
+    pub name: String,
+    /// `TXT`.
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// What it says.
+    pub value: String,
+}
+
+/// `domain show`, and one entry of `domain list`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DomainView {
+    /// A-labels.
+    pub domain: String,
+    /// Whose.
+    pub account: String,
+    /// Whether grants on it count.
+    pub status: DomainStatus,
+    /// Who said so; `None` while it is pending.
+    pub verified_by: Option<VerifiedBy>,
+    /// Covers the names below it too.
+    pub with_subdomains: bool,
+    /// What its owner has to publish.
+    pub challenge: ChallengeView,
+    /// When it was added.
+    pub added_at: Timestamp,
+}
+
+impl From<&DomainRecord> for DomainView {
+    fn from(record: &DomainRecord) -> DomainView {
+        DomainView {
+            domain: record.domain.to_string(),
+            account: record.account.to_string(),
+            status: match record.verified_by {
+                Some(_) => DomainStatus::Verified,
+                None => DomainStatus::Pending,
+            },
+            verified_by: record.verified_by,
+            with_subdomains: record.with_subdomains,
+            challenge: ChallengeView {
+                name: challenge_name(&record.domain),
+                kind: "TXT",
+                value: challenge_value(&record.token),
+            },
+            added_at: record.added_at,
+        }
+    }
+}
+
+/// `account show`, and one entry of `account list`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AccountView {
+    /// Its name.
+    pub name: String,
+    /// What it may use.
+    pub plan: Plan,
+    /// Shared by all its users.
+    pub quotas: Vec<QuotaView>,
+    /// How many it owns.
+    pub users: u64,
+    /// How many it owns.
+    pub domains: u64,
+    /// When it was added.
+    pub created_at: Timestamp,
+}
+
+impl AccountView {
+    /// How an account stands at `now`; quota windows are those of `zone`.
+    pub fn new(state: &AccountState, now: Timestamp, zone: &TimeZone) -> AccountView {
+        AccountView {
+            name: state.account.name.to_string(),
+            plan: state.account.plan,
+            quotas: QuotaView::unused(&state.account.quotas, now, zone),
+            users: state.users,
+            domains: state.domains,
+            created_at: state.account.created_at,
+        }
+    }
+}
+
+/// `domain remove`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct DomainRemovedView {
+    /// A-labels.
+    pub domain: String,
+    /// Always.
+    pub removed: bool,
+    /// How many grants went with it.
+    pub grants_deleted: u64,
+}
+
+impl From<&Removed> for DomainRemovedView {
+    fn from(removed: &Removed) -> DomainRemovedView {
+        DomainRemovedView {
+            domain: removed.record.domain.to_string(),
+            removed: true,
+            grants_deleted: removed.grants_deleted,
+        }
+    }
+}
+
+/// `user remove` and `account remove`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RemovedView {
+    /// Free again.
+    pub name: String,
+    /// Always.
+    pub removed: bool,
+}
+
+impl RemovedView {
+    /// The user or account of this name is gone.
+    pub fn new(name: &crate::model::name::Name) -> RemovedView {
+        RemovedView {
+            name: name.to_string(),
+            removed: true,
+        }
+    }
+}
+
+fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+    items.iter().map(ToString::to_string).collect()
+}

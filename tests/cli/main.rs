@@ -1,0 +1,18 @@
+//! The command line, by running the program on directories of its own with a real SQLite store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::too_many_lines,
+    reason = "a test that meets what it does not expect has failed; a table is as long as its cases"
+)]
+
+mod account;
+mod daemon;
+mod domain;
+mod explain;
+mod import;
+mod printing;
+mod site;
+mod usage;
+mod user;

@@ -1,0 +1,242 @@
+//! What the compiler does not check: layers, sizes, head comments, words that do not belong.
+
+#![expect(clippy::unwrap_used, reason = "a test of the tree")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a folder or file below `src/` must not mention. The same table is in ARCHITECTURE.md.
+const FORBIDDEN: &[(&str, &[&str])] = &[
+    (
+        "model",
+        &[
+            "tokio",
+            "rusqlite",
+            "tracing",
+            "std::fs",
+            "std::net::Tcp",
+            "crate::decision",
+            "crate::store",
+            "crate::engine",
+            "crate::config",
+            "crate::clock",
+        ],
+    ),
+    (
+        "decision",
+        &[
+            "async ",
+            "tokio",
+            "rusqlite",
+            "tracing",
+            "std::fs",
+            "crate::store",
+            "crate::engine",
+            "crate::config",
+            "crate::clock",
+            "crate::front",
+            "crate::journal",
+        ],
+    ),
+    (
+        "store",
+        &[
+            "crate::decision",
+            "crate::engine",
+            "crate::front",
+            "crate::manage",
+            "crate::cli",
+            "crate::journal",
+        ],
+    ),
+    (
+        "manage",
+        &[
+            "rusqlite",
+            "clap",
+            "tokio",
+            "crate::cli",
+            "crate::front",
+            "crate::daemon",
+        ],
+    ),
+    (
+        "front/policy",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "front::auth",
+            "front::milter",
+            "indymilter",
+        ],
+    ),
+    (
+        "front/milter",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "front::auth",
+            "front::policy",
+        ],
+    ),
+    (
+        "front/auth",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "front::policy",
+            "front::milter",
+            "indymilter",
+        ],
+    ),
+    (
+        "auth",
+        &["rusqlite", "crate::store::sqlite", "crate::front"],
+    ),
+    (
+        "engine.rs",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::front::",
+            "indymilter",
+        ],
+    ),
+    ("cli", &["rusqlite", "crate::front"]),
+];
+
+/// Beyond, a file holds more than one noun.
+const MAX_LINES: usize = 400;
+
+#[test]
+fn layers_do_not_reach_outwards() {
+    let mut faults = Vec::new();
+    for (place, words) in FORBIDDEN {
+        let files = sources(&root().join("src").join(place));
+        assert!(!files.is_empty(), "src/{place} holds no source");
+        for file in files {
+            for (number, line) in code(&file).lines().enumerate() {
+                for word in *words {
+                    if line.contains(word) {
+                        faults.push(format!("{}:{}: {word}", file.display(), number + 1));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[test]
+fn every_source_says_what_it_is_for() {
+    for file in sources(&root().join("src")) {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(
+            text.starts_with("//!"),
+            "{} has no head comment",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn no_source_is_too_long() {
+    for file in sources(&root().join("src")) {
+        let lines = code(&file).lines().count();
+        assert!(
+            lines <= MAX_LINES,
+            "{} has {lines} lines before its tests, more than {MAX_LINES}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn nothing_is_called_by_a_name_that_says_nothing() {
+    for file in sources(&root().join("src")) {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        for empty in [
+            "util", "utils", "helper", "helpers", "common", "manager", "misc",
+        ] {
+            assert_ne!(name, empty, "{}", file.display());
+        }
+    }
+}
+
+#[test]
+fn no_work_is_left_open() {
+    // Put together here, so that this file does not find itself.
+    let words = ["TO", "FIX", "XX"].map(|start| {
+        format!(
+            "{start}{}",
+            if start == "TO" {
+                "DO"
+            } else if start == "FIX" {
+                "ME"
+            } else {
+                "X:"
+            }
+        )
+    });
+    for folder in ["src", "tests", "config"] {
+        for file in files(&root().join(folder)) {
+            let Ok(text) = fs::read_to_string(&file) else {
+                continue;
+            };
+            for word in &words {
+                assert!(
+                    !text.contains(word.as_str()),
+                    "{} says {word}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a source without its unit tests and without comments.
+fn code(file: &Path) -> String {
+    let text = fs::read_to_string(file).unwrap();
+    let end = text.find("\n#[cfg(test)]").unwrap_or(text.len());
+    text[..end]
+        .lines()
+        .map(|line| {
+            if line.trim_start().starts_with("//") {
+                ""
+            } else {
+                line
+            }
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn sources(place: &Path) -> Vec<PathBuf> {
+    let mut found = files(place);
+    found.retain(|file| file.extension().is_some_and(|e| e == "rs"));
+    found
+}
+
+fn files(place: &Path) -> Vec<PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir()
+            && path
+                .file_name()
+                .is_some_and(|n| n != "target" && n != "results")
+        {
+            found.extend(files(&path));
+        } else if path.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}
