@@ -26,6 +26,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use self::database::{Access, Database};
+pub use self::file::create_directory;
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
