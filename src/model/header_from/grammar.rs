@@ -283,10 +283,9 @@ fn dot_atom(words: &[Token<'_>], wrong: FromError) -> Result<String, FromError> 
         }
         match (i % 2, word.kind) {
             (0, Kind::Atom) | (1, Kind::Special(b'.')) => text.extend_from_slice(word.text),
-            (
-                _,
-                Kind::Atom | Kind::Quoted | Kind::Bracketed | Kind::Comment | Kind::Special(_),
-            ) => return Err(wrong),
+            (_, Kind::Atom | Kind::Quoted | Kind::Bracketed | Kind::Comment | Kind::Special(_)) => {
+                return Err(wrong);
+            }
         }
     }
     if words.len().is_multiple_of(2) {
