@@ -185,15 +185,23 @@ mod tests {
             address(&inet, queue, "auth").unwrap(),
             "inet:127.0.0.1:9999"
         );
-        for (endpoint, says) in [
-            (unix("/run/outgate/auth.sock"), "is not below"),
-            (Endpoint::Off, "switched off"),
-        ] {
-            let error = address(&endpoint, queue, "auth").unwrap_err();
-            assert!(
-                error.contains("listen.auth") && error.contains(says),
-                "{error}"
-            );
+        let outside = unix("/run/outgate/auth.sock");
+        assert_eq!(
+            address(&outside, queue, "auth").unwrap(),
+            "unix:/run/outgate/auth.sock"
+        );
+        let error = address(&Endpoint::Off, queue, "auth").unwrap_err();
+        assert!(error.contains("listen.auth is switched off"), "{error}");
+    }
+
+    #[test]
+    fn sockets_outside_the_queue_directory_need_services_without_chroot() {
+        let text = "[listen]\nauth = \"unix:/run/og/a\"\npolicy = \"unix:/run/og/p\"\nmilter = \"unix:/run/og/m\"\n";
+        let configured = parse(text, "f").unwrap();
+        for wiring in ALL {
+            let lines = config(wiring, &configured).unwrap();
+            assert!(!lines.contains(CHROOTED), "{lines}");
+            assert!(lines.contains("/run/og/"), "{lines}");
         }
     }
 
