@@ -1,27 +1,123 @@
-//! The milter front end, on indymilter.
+//! The milter front end, on indymilter, which is named in this folder only.
+//!
+//! Sockets are accepted on the runtime of the daemon and handed to single-threaded runtimes of
+//! their own, one a core: indymilter spawns two tasks a connection that talk to each other, and
+//! answers a third faster where they share a thread.
+
+mod answer;
+mod events;
+mod gate;
+mod message;
+mod session;
 
 use std::io;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::listener::Listener;
 use crate::engine::Engine;
+use gate::{Connection, Gate, Room};
+
+/// How long a thread may take to end after its sessions were cut off.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// The running milter front end.
 pub struct MilterFront {
-    engine: Arc<Engine>,
+    room: Arc<Room>,
+    /// Ends accepting.
+    closing: CancellationToken,
+    /// Cuts off what is left.
+    cut: CancellationToken,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl MilterFront {
-    /// Starts serving a socket, on threads of its own.
+    /// Starts serving a socket, on threads of its own. Wants the runtime that the socket lives on.
     pub fn start(engine: Arc<Engine>, listener: Listener) -> io::Result<MilterFront> {
-        drop(listener);
-        Ok(MilterFront { engine })
+        let most = engine.settings().config.milter.max_connections;
+        let room = Arc::new(Room::new(most));
+        let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut workers = Vec::with_capacity(cores);
+        let mut threads = Vec::with_capacity(cores);
+        for _ in 0..cores {
+            let (sender, receiver) = unbounded_channel();
+            let (engine, cut) = (engine.clone(), cut.clone());
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let thread = std::thread::Builder::new()
+                .name("milter".to_owned())
+                .spawn(move || runtime.block_on(work(engine, receiver, cut)))?;
+            workers.push(sender);
+            threads.push(thread);
+        }
+        tokio::spawn(gate::accept(
+            listener,
+            room.clone(),
+            workers,
+            closing.clone(),
+            cut.clone(),
+        ));
+        Ok(MilterFront {
+            room,
+            closing,
+            cut,
+            threads,
+        })
+    }
+
+    /// How many sessions are open.
+    pub fn open(&self) -> usize {
+        self.room.taken()
     }
 
     /// Stops accepting (new sessions wait in the backlog of the socket), lets the sessions that
     /// are open end by themselves for that long, and cuts off the rest.
     pub async fn drain(self, patience: Duration) {
-        let _ = (&self.engine, patience);
+        self.closing.cancel();
+        if timeout(patience, self.room.empty()).await.is_err() {
+            let sessions = self.room.taken();
+            tracing::warn!(
+                sessions,
+                "milter sessions cut off at shutdown: Postfix tells their clients to try again"
+            );
+        }
+        self.cut.cancel();
+        let threads = self.threads;
+        let ended = tokio::task::spawn_blocking(move || {
+            for thread in threads {
+                // A panic of a thread was logged when it happened.
+                let _ = thread.join();
+            }
+        });
+        let _ = timeout(LAST_WORDS, ended).await;
+    }
+}
+
+/// The life of a thread: serves the connections that it is handed.
+async fn work(
+    engine: Arc<Engine>,
+    receiver: UnboundedReceiver<Connection>,
+    cut: CancellationToken,
+) {
+    let config = indymilter::Config {
+        // The room is bounded where connections are accepted.
+        max_connections: gate::UNBOUNDED,
+        ..indymilter::Config::default()
+    };
+    let served = indymilter::run(
+        Gate::new(receiver),
+        events::callbacks(engine),
+        config,
+        cut.cancelled_owned(),
+    );
+    if let Err(error) = served.await {
+        let error = error.to_string();
+        tracing::error!(error, "a milter thread ended");
     }
 }

@@ -1,0 +1,199 @@
+//! How connections come in: accepted one by one while there is room, spread over the threads, and
+//! counted until they end. A connection that does not come about costs nothing but itself.
+
+use std::io;
+use std::num::NonZeroU32;
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use crate::front::listener::{Listener, Stream};
+
+/// More than any [`Room`] has.
+pub const UNBOUNDED: usize = Semaphore::MAX_PERMITS;
+
+/// After a failed accept, for lack of file descriptors as a rule.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// How many sessions there may be, and are.
+pub struct Room {
+    places: Arc<Semaphore>,
+    most: u32,
+}
+
+impl Room {
+    /// Room for so many.
+    pub fn new(most: NonZeroU32) -> Room {
+        let most = most.get();
+        let places = usize::try_from(most).unwrap_or(UNBOUNDED).min(UNBOUNDED);
+        Room {
+            places: Arc::new(Semaphore::new(places)),
+            most,
+        }
+    }
+
+    /// How many are there.
+    pub fn taken(&self) -> usize {
+        let most = usize::try_from(self.most).unwrap_or(UNBOUNDED);
+        most.saturating_sub(self.places.available_permits())
+    }
+
+    /// Waits until nobody is left.
+    pub async fn empty(&self) {
+        let _ = self.places.acquire_many(self.most).await;
+    }
+}
+
+/// A connection on its way to the thread that serves it: bare, because a socket belongs to the
+/// runtime that it was registered with.
+pub struct Connection {
+    socket: OwnedFd,
+    is_unix: bool,
+    place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(stream: Stream, place: OwnedSemaphorePermit) -> io::Result<Connection> {
+        let is_unix = matches!(stream, Stream::Unix(_));
+        let socket = match stream {
+            Stream::Unix(stream) => OwnedFd::from(stream.into_std()?),
+            Stream::Tcp(stream) => OwnedFd::from(stream.into_std()?),
+        };
+        Ok(Connection {
+            socket,
+            is_unix,
+            place,
+        })
+    }
+
+    fn open(self) -> io::Result<Session> {
+        let stream = if self.is_unix {
+            Stream::Unix(tokio::net::UnixStream::from_std(self.socket.into())?)
+        } else {
+            Stream::Tcp(tokio::net::TcpStream::from_std(self.socket.into())?)
+        };
+        Ok(Session {
+            stream,
+            _place: self.place,
+        })
+    }
+}
+
+/// Accepts until `closing`, then keeps the socket, in whose backlog new sessions wait, until `cut`.
+pub async fn accept(
+    listener: Listener,
+    room: Arc<Room>,
+    workers: Vec<UnboundedSender<Connection>>,
+    closing: CancellationToken,
+    cut: CancellationToken,
+) {
+    let accepting = async {
+        for worker in workers.iter().cycle() {
+            let Ok(place) = room.places.clone().acquire_owned().await else {
+                return;
+            };
+            let stream = accept_one(&listener).await;
+            if let Ok(connection) = Connection::new(stream, place) {
+                // Err: the thread has ended, which was logged; the others go on.
+                let _ = worker.send(connection);
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = closing.cancelled() => {}
+    }
+    cut.cancelled().await;
+}
+
+async fn accept_one(listener: &Listener) -> Stream {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => return stream,
+            Err(error) => {
+                let error = error.to_string();
+                tracing::warn!(
+                    front_end = "milter",
+                    error,
+                    "cannot accept a connection: trying again"
+                );
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// The end of the channel at which a thread takes its connections.
+pub struct Gate {
+    receiver: UnboundedReceiver<Connection>,
+}
+
+impl Gate {
+    /// Takes them from there.
+    pub fn new(receiver: UnboundedReceiver<Connection>) -> Gate {
+        Gate { receiver }
+    }
+}
+
+impl indymilter::Listener for Gate {
+    type Io = Session;
+
+    /// Never fails: indymilter would stop serving for ever.
+    fn poll_accept(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Session>> {
+        loop {
+            match ready!(self.receiver.poll_recv(cx)) {
+                Some(connection) => match connection.open() {
+                    Ok(session) => return Poll::Ready(Ok(session)),
+                    // Its place is free again, and Postfix finds it closed.
+                    Err(error) => {
+                        let error = error.to_string();
+                        tracing::warn!(front_end = "milter", error, "connection lost");
+                    }
+                },
+                None => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// One SMTP session's connection; gives its place back when it ends.
+pub struct Session {
+    stream: Stream,
+    _place: OwnedSemaphorePermit,
+}
+
+impl AsyncRead for Session {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Session {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

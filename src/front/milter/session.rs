@@ -1,0 +1,247 @@
+//! One SMTP session: which login it speaks for, the message under way, and the questions that its
+//! commands raise.
+
+use std::ffi::CStr;
+
+use indymilter::Macros;
+
+use super::message::{FromFields, Message};
+use crate::decision::Decision;
+use crate::decision::facts::{Question, Resolved, Stage};
+use crate::engine::{Context, Engine, Record};
+use crate::journal::FrontEnd;
+use crate::model::header_from::{FromError, Mailbox};
+use crate::model::name::UserId;
+use crate::model::network::ClientAddress;
+use crate::model::reply::Reply;
+use crate::model::sender::EnvelopeSender;
+use crate::telemetry::OnceAMinute;
+
+/// What is kept from one command to the next.
+#[derive(Default)]
+pub struct Session {
+    /// The user that this login meant when it was first seen. A login that comes to mean
+    /// another one has to log in again, which opens another session.
+    spoken_for: Option<(String, UserId)>,
+    /// `None` between messages, and for mail that outgate has no opinion about.
+    pub message: Option<Message>,
+    /// The trace header's name, if Postfix lets this session change headers.
+    pub trace: String,
+}
+
+/// What the end of a message came to.
+pub struct Ending {
+    /// What is refused.
+    pub reply: Option<Reply>,
+    /// Who sent it, if it is accepted.
+    pub user: Option<UserId>,
+}
+
+impl Session {
+    /// MAIL: a new message, whatever became of the last one.
+    pub async fn mail(
+        &mut self,
+        engine: &Engine,
+        macros: &Macros,
+        argument: &[u8],
+    ) -> Option<Reply> {
+        self.message = None;
+        let Some(login) = login(macros) else {
+            return unauthenticated(engine, macros, argument);
+        };
+        let sender = EnvelopeSender::from_mail_argument(argument);
+        let resolved = resolved(macros);
+        if resolved == Resolved::Missing && sender != EnvelopeSender::Null {
+            macros_are_missing(engine);
+        }
+        self.message = Some(Message {
+            login,
+            client: client(macros),
+            sender,
+            resolved,
+            recipients: 0,
+            record: Record::default(),
+            from: FromFields::default(),
+            traces: 0,
+        });
+        self.ask(engine, Stage::Mail, "").await
+    }
+
+    /// RCPT: counted if it is allowed.
+    pub async fn rcpt(&mut self, engine: &Engine) -> Option<Reply> {
+        let reply = self.ask(engine, Stage::Rcpt, "").await;
+        if let (None, Some(message)) = (&reply, &mut self.message) {
+            message.recipients = message.recipients.saturating_add(1);
+        }
+        reply
+    }
+
+    /// DATA.
+    pub async fn data(&mut self, engine: &Engine, macros: &Macros) -> Option<Reply> {
+        self.ask(engine, Stage::Data, &queue_id(macros)).await
+    }
+
+    /// A header field: only From and the trace header are of interest.
+    pub fn header(&mut self, name: &CStr, value: &CStr) {
+        let Some(message) = &mut self.message else {
+            return;
+        };
+        // Postfix takes off the space in front of the colon; another MTA may not.
+        let name = name.to_bytes().trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"from") {
+            message.from.add(value.to_bytes());
+        } else if !self.trace.is_empty() && name.eq_ignore_ascii_case(self.trace.as_bytes()) {
+            message.traces = message.traces.saturating_add(1);
+        }
+    }
+
+    /// The end of the message: the last word.
+    pub async fn end(&mut self, engine: &Engine, macros: &Macros) -> Ending {
+        let asked = engine.clock.instant();
+        let Some(message) = &mut self.message else {
+            return Ending {
+                reply: None,
+                user: None,
+            };
+        };
+        let from = message.from.read();
+        let addresses = match &from {
+            Ok(mailboxes) => mailboxes.iter().map(|m| m.address.to_string()).collect(),
+            Err(_) => Vec::new(),
+        };
+        let decision = decide(engine, &mut self.spoken_for, message, Some(&from)).await;
+        let queue_id = queue_id(macros);
+        let context = Context {
+            front_end: FrontEnd::Milter,
+            stage: Stage::Eom,
+            login: &message.login,
+            client: message.client,
+            mail_from: Some(&message.sender),
+            header_from: &addresses,
+            recipients: message.recipients,
+            queue_id: &queue_id,
+            asked,
+        };
+        let reply = engine.conclude(&mut message.record, &context, &decision);
+        let user = decision.user.as_ref().map(|user| user.id);
+        Ending {
+            user: user.filter(|_| reply.is_none()),
+            reply,
+        }
+    }
+
+    /// The whole envelope decision, made anew.
+    async fn ask(&mut self, engine: &Engine, stage: Stage, queue_id: &str) -> Option<Reply> {
+        let asked = engine.clock.instant();
+        let message = self.message.as_mut()?;
+        let decision = decide(engine, &mut self.spoken_for, message, None).await;
+        if decision.findings.is_empty() {
+            return None;
+        }
+        let context = Context {
+            front_end: FrontEnd::Milter,
+            stage,
+            login: &message.login,
+            client: message.client,
+            mail_from: Some(&message.sender),
+            header_from: &[],
+            recipients: message.recipients,
+            queue_id,
+            asked,
+        };
+        engine.tell(&mut message.record, &context, &decision)
+    }
+}
+
+async fn decide(
+    engine: &Engine,
+    spoken_for: &mut Option<(String, UserId)>,
+    message: &Message,
+    header_from: Option<&Result<Vec<Mailbox>, FromError>>,
+) -> Decision {
+    let known = spoken_for
+        .as_ref()
+        .filter(|(login, _)| *login == message.login)
+        .map(|(_, user)| *user);
+    let question = Question {
+        login: &message.login,
+        session_user: known,
+        client: Some(message.client),
+        sender: Some(&message.sender),
+        resolved: &message.resolved,
+        header_from,
+    };
+    let decision = engine.decide(&question).await;
+    if known.is_none()
+        && let Some(user) = &decision.user
+    {
+        *spoken_for = Some((message.login.clone(), user.id));
+    }
+    decision
+}
+
+/// Without a login there is no opinion, unless the daemon is one where everybody logs in.
+fn unauthenticated(engine: &Engine, macros: &Macros, argument: &[u8]) -> Option<Reply> {
+    let asked = engine.clock.instant();
+    let settings = engine.settings();
+    let daemon = text(macros, c"{daemon_name}");
+    let guarded = &settings.config.milter.authenticated_daemons;
+    if daemon.is_empty() || !guarded.contains(&daemon) {
+        return None;
+    }
+    let sender = EnvelopeSender::from_mail_argument(argument);
+    let context = Context {
+        front_end: FrontEnd::Milter,
+        stage: Stage::Mail,
+        login: "",
+        client: client(macros),
+        mail_from: Some(&sender),
+        header_from: &[],
+        recipients: 0,
+        queue_id: "",
+        asked,
+    };
+    let decision = Decision::unauthenticated(&settings.rules);
+    engine.tell(&mut Record::default(), &context, &decision)
+}
+
+/// `{auth_authen}` counts only together with `{auth_type}`: without, it may be the name of a
+/// client certificate.
+fn login(macros: &Macros) -> Option<String> {
+    let method = text(macros, c"{auth_type}");
+    let login = text(macros, c"{auth_authen}");
+    (!method.is_empty() && !login.is_empty()).then_some(login)
+}
+
+fn client(macros: &Macros) -> ClientAddress {
+    ClientAddress::parse(&text(macros, c"{client_addr}"))
+}
+
+fn resolved(macros: &Macros) -> Resolved {
+    match macros.get(c"{mail_addr}") {
+        Some(address) => Resolved::As(EnvelopeSender::from_policy(address.to_bytes())),
+        None => Resolved::Missing,
+    }
+}
+
+fn queue_id(macros: &Macros) -> String {
+    text(macros, c"i")
+}
+
+fn text(macros: &Macros, name: &CStr) -> String {
+    macros
+        .get(name)
+        .map(|value| value.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+/// Said once a minute: the message that it costs reads like a fault of ours.
+fn macros_are_missing(engine: &Engine) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(&engine.clock) {
+        tracing::warn!(
+            "Postfix does not send the macro {{mail_addr}}, so senders cannot be judged and mail is deferred: \
+             take milter_mail_macros out of main.cf and master.cf, or add {{mail_addr}} to it"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+#!/bin/bash
+# make demo: the main job on a private Postfix, as real SMTP conversations. As root.
+#
+# Everything lives in one temporary directory and on loopback; the mail service of this host is
+# neither asked nor touched. Each answer is checked; the first that is not the expected one ends it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+outgate=$PWD/target/debug/outgate
+dir=$(mktemp -d /tmp/outgate-demo.XXXXXX)
+port=$((20000 + RANDOM % 20000))
+daemon=
+
+finish() {
+  postfix -c "$dir/etc" stop >/dev/null 2>&1 || true
+  [ -z "$daemon" ] || kill "$daemon" 2>/dev/null || true
+  wait 2>/dev/null || true
+  rm -rf "$dir"
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+  printf '\nNOT AS EXPECTED: %s\n' "$1" >&2
+  echo "--- outgate's log" >&2; cat "$dir/outgate.log" >&2
+  echo "--- Postfix's log" >&2; tail -20 "$dir/log/mail.log" >&2
+  exit 1
+}
+title() { printf '\n\033[1m== %s\033[0m\n\n' "$1"; }
+run() { printf '$ %s\n' "$*"; "${@}"; }
+wait_for() { # what, command ...
+  local what=$1; shift
+  for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
+  fail "$what"
+}
+
+# ---- a private Postfix, wired with the very file that the documentation shows
+prepare() {
+  chmod 755 "$dir"
+  mkdir -p "$dir"/{etc,spool,data,log,state}
+  chown postfix "$dir/data"
+  install -d -o root -g postfix -m 2750 "$dir/spool/outgate"
+  openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=mail.demo.example \
+    -keyout "$dir/etc/key.pem" -out "$dir/etc/cert.pem" 2>/dev/null
+  cat postfix/main.cf - >"$dir/etc/main.cf" <<CF
+compatibility_level = 3.6
+queue_directory = $dir/spool
+data_directory = $dir/data
+maillog_file = $dir/log/mail.log
+maillog_file_prefixes = $dir
+myhostname = mail.demo.example
+mydestination =
+inet_interfaces = loopback-only
+inet_protocols = ipv4
+default_transport = discard:
+smtpd_tls_cert_file = $dir/etc/cert.pem
+smtpd_tls_key_file = $dir/etc/key.pem
+alias_maps =
+local_recipient_maps =
+alias_database =
+CF
+  sed -e "s/^submission inet/127.0.0.1:$port inet/" -e "s/^submissions inet/127.0.0.1:$((port + 1)) inet/" \
+    postfix/auth-milter.master.cf >"$dir/etc/master.cf"
+  cat >>"$dir/etc/master.cf" <<'CF'
+cleanup unix n - y - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - y - - trivial-rewrite
+proxymap unix - - n - - proxymap
+bounce unix - - y - 0 bounce
+defer unix - - y - 0 bounce
+trace unix - - y - 0 bounce
+discard unix - - y - - discard
+error unix - - y - - error
+retry unix - - y - - error
+anvil unix - - y - 1 anvil
+tlsmgr unix - - y 1000? 1 tlsmgr
+postlog unix-dgram n - n - 1 postlogd
+CF
+  cat >"$dir/outgate.toml" <<TOML
+[store]
+url = "sqlite:$dir/state/outgate.db"
+
+[listen]
+auth = "unix:$dir/spool/outgate/auth.sock"
+policy = "unix:$dir/spool/outgate/policy.sock"
+milter = "unix:$dir/spool/outgate/milter.sock"
+
+[reply]
+report-url = "https://mail.demo.example/r/{id}"
+TOML
+}
+
+# ---- conversations
+# send TITLE USER PASSWORD FROM HEADER_FROM EXPECTED: one message by swaks; EXPECTED must appear in an answer.
+send() {
+  title "$1"
+  local talk=$dir/talk
+  swaks --server 127.0.0.1 --port "$port" --tls --helo client.example --auth PLAIN --auth-hide-password \
+    --auth-user "$2" --auth-password "$3" --from "$4" --to friend@elsewhere.example \
+    --header "From: $5" --header "Subject: hello" --body "Hello." >"$talk" 2>&1 || true
+  # The interesting half: from AUTH on, without TLS noise, the message itself and the farewell.
+  sed -n '/^ ~> AUTH/,$p' "$talk" | grep -E '^ (~>|<~|<\*\*|~>) ' | grep -vE 'QUIT|221 |Received|X-Mailer|Message-Id|Date:|^ ~> *$' || true
+  grep -qF -- "$6" "$talk" || { cat "$talk" >&2; fail "expected: $6"; }
+}
+
+# A session that goes on while the operator works.
+open_session() {
+  coproc SESSION { openssl s_client -connect "127.0.0.1:$port" -starttls smtp -quiet -crlf -ign_eof 2>/dev/null; }
+  hear; say "EHLO client.example"
+  say "AUTH PLAIN $(printf '\0%s\0%s' "$1" "$2" | base64 -w0)" quiet
+}
+say() {
+  [ "${2:-}" = quiet ] && echo " ~> AUTH PLAIN ..." || echo " ~> $1"
+  printf '%s\n' "$1" >&"${SESSION[1]}"
+  hear
+}
+hear() {
+  local line
+  while IFS= read -r -t 10 line <&"${SESSION[0]}"; do
+    line=${line%$'\r'}
+    case $line in 250-*) continue ;; esac
+    echo " <~ $line"
+    answer=$line
+    case $line in ???" "*) return 0 ;; esac
+  done
+  fail "the session broke off"
+}
+expect() { case $answer in *"$1"*) ;; *) fail "expected: $1" ;; esac; }
+
+[ "$(id -u)" = 0 ] || { echo "make demo: Postfix starts as root only; run this as root" >&2; exit 1; }
+prepare
+"$outgate" -c "$dir/outgate.toml" serve >"$dir/ready" 2>"$dir/outgate.log" &
+daemon=$!
+wait_for "outgate is ready" grep -q '^ready$' "$dir/ready"
+postfix -c "$dir/etc" start >/dev/null 2>&1 || fail "Postfix starts"
+wait_for "Postfix listens" bash -c ": </dev/tcp/127.0.0.1/$port"
+
+title "One account, two domains, three SMTP users"
+og() { printf '$ outgate %s\n' "$*"; "$outgate" -c "$dir/outgate.toml" "$@"; }
+quietly() { og "$@" >"$dir/said" 2>&1 </dev/stdin || { cat "$dir/said"; fail "outgate $1 $2"; }; grep -E 'name|domain |mode|allow|^ip' "$dir/said" | sed 's/^/    /'; }
+quietly domain add shop.example --trusted
+quietly domain add news.example --trusted
+echo correct-horse-battery | quietly user add shop --allow shop.example --password-stdin
+echo correct-horse-battery | quietly user add newsletter --mode all-domains --password-stdin
+echo correct-horse-battery | quietly user add erp --allow shop.example --ip 203.0.113.0/24 --password-stdin
+
+good=correct-horse-battery
+send "Mode default: shop sends as its own domain" shop $good orders@shop.example "Shop <orders@shop.example>" "250 2.0.0 Ok: queued"
+send "Mode all-domains: newsletter sends as any verified domain" newsletter $good hello@news.example "\"News, daily\" <hello@news.example>" "250 2.0.0 Ok: queued"
+send "A wrong password" shop wrong-password orders@shop.example "Shop <orders@shop.example>" "535 5.7.8 Error: authentication failed: Authentication failed"
+send "The right password from a wrong address" erp $good erp@shop.example "ERP <erp@shop.example>" "535 5.7.8 Error: authentication failed: IP not authorized"
+send "A foreign envelope sender" shop $good ceo@bank.example "Shop <orders@shop.example>" "550 5.7.1 [ACL] Blocked: user shop may not send as ceo@bank.example"
+send "A foreign header From behind an honest envelope" shop $good orders@shop.example "CEO <ceo@bank.example>" "550 5.7.1 [ACL] Blocked: user shop may not send as ceo@bank.example (header From)"
+
+title "A user that is removed in the middle of its session"
+open_session shop $good
+expect "235 2.7.0"
+say "MAIL FROM:<orders@shop.example>"; expect "250 2.1.0"
+quietly user remove shop
+say "RCPT TO:<friend@elsewhere.example>"; expect "550 5.7.1 [ACL] Blocked"
+say "QUIT"
+
+title "Why was that refused?"
+run "$outgate" -c "$dir/outgate.toml" explain --user newsletter --ip 192.0.2.7 --mail-from ceo@bank.example && fail "explain refuses" || true
+
+title "What outgate wrote about it"
+grep ' decision ' "$dir/outgate.log" | sed -E 's/ (id|account|user_id|ms|recipients|queue_id)=("[^"]*"|[^ ]*)//g' | cut -c1-230
+
+printf '\nEvery answer was the expected one.\n'
