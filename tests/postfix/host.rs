@@ -150,14 +150,7 @@ impl Host {
             }
         }
         fs::write(self.path("etc/master.cf"), master + SERVICES).unwrap();
-        run(Command::new("openssl")
-            .args([
-                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
-            ])
-            .arg("-keyout")
-            .arg(self.path("etc/key.pem"))
-            .arg("-out")
-            .arg(self.path("etc/cert.pem")));
+        self.certify();
         let require_tls = setup.tls;
         let config = format!(
             "[store]\nurl = \"sqlite:{dir}/state/outgate.db\"\n[listen]\nauth = \"unix:{dir}/spool/outgate/auth.sock\"\n\
@@ -166,6 +159,17 @@ impl Host {
             setup.config
         );
         fs::write(self.path("outgate.toml"), config).unwrap();
+    }
+
+    fn certify(&self) {
+        run(Command::new("openssl")
+            .args([
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test",
+            ])
+            .arg("-keyout")
+            .arg(self.path("etc/key.pem"))
+            .arg("-out")
+            .arg(self.path("etc/cert.pem")));
     }
 
     fn path(&self, name: &str) -> PathBuf {

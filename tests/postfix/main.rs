@@ -3,7 +3,6 @@
 //! Wants root and Debian's postfix, openssl and swaks: `make test` installs them.
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     reason = "tests"
@@ -51,15 +50,6 @@ fn expect(answer: &str, beginning: &str) {
 fn story(setup: Setup) {
     let host = Host::start(setup, USERS);
     let milter = setup.wiring.ends_with("milter");
-    let blocked = |sender: &str| {
-        if milter {
-            format!("550 5.7.1 [ACL] Blocked: user shop may not send as {sender} (envelope sender)")
-        } else {
-            format!(
-                "550 5.7.1 <{sender}>: Sender address rejected: [ACL] Blocked: user shop may not send as {sender} (envelope sender)"
-            )
-        }
-    };
     let mut smtp = session(&host, setup.wiring, "shop", "198.51.100.7");
 
     // Accepted, whatever the number of recipients: one line.
@@ -91,7 +81,39 @@ fn story(setup: Setup) {
         .count();
     assert_eq!(lines, 1);
 
-    // A foreign envelope sender, asked about once or for each recipient: one line.
+    foreign_sender(&host, &mut smtp, milter, many);
+    header_from(&mut smtp, milter);
+    expect(
+        &smtp.send("", FRIEND, "From: daemon@example.com"),
+        "250 2.0.0",
+    );
+
+    // The recipient that skips every restriction at RCPT.
+    let answer = smtp.send(
+        "ceo@evil.example",
+        &["postmaster"],
+        "From: news@example.com",
+    );
+    assert!(
+        answer.starts_with("550 5.7.1 ") && answer.contains("[ACL] Blocked"),
+        "{answer}"
+    );
+    smtp.reset();
+    wrong_address(&host, setup);
+    changes_in_mid_session(&host, setup);
+}
+
+/// Asked about once or for each recipient: one line.
+fn foreign_sender(host: &Host, smtp: &mut Smtp, milter: bool, many: &[&str]) {
+    let blocked = |sender: &str| {
+        if milter {
+            format!("550 5.7.1 [ACL] Blocked: user shop may not send as {sender} (envelope sender)")
+        } else {
+            format!(
+                "550 5.7.1 <{sender}>: Sender address rejected: [ACL] Blocked: user shop may not send as {sender} (envelope sender)"
+            )
+        }
+    };
     let answer = smtp.send("ceo@evil.example", many, "From: ceo@evil.example");
     expect(&answer, &blocked("ceo@evil.example"));
     assert_eq!(
@@ -105,8 +127,10 @@ fn story(setup: Setup) {
         .count();
     assert_eq!(lines, 1);
     smtp.reset();
+}
 
-    // What only a milter sees.
+/// What only a milter sees.
+fn header_from(smtp: &mut Smtp, milter: bool) {
     let answer = smtp.send("news@example.com", FRIEND, "From: ceo@evil.example");
     if milter {
         expect(
@@ -129,24 +153,6 @@ fn story(setup: Setup) {
     } else {
         expect(&answer, "250 2.0.0");
     }
-    expect(
-        &smtp.send("", FRIEND, "From: daemon@example.com"),
-        "250 2.0.0",
-    );
-
-    // The recipient that skips every restriction at RCPT.
-    let answer = smtp.send(
-        "ceo@evil.example",
-        &["postmaster"],
-        "From: news@example.com",
-    );
-    assert!(
-        answer.starts_with("550 5.7.1 ") && answer.contains("[ACL] Blocked"),
-        "{answer}"
-    );
-    smtp.reset();
-    wrong_address(&host, setup);
-    changes_in_mid_session(&host, setup);
 }
 
 fn wrong_address(host: &Host, setup: Setup) {
@@ -536,15 +542,27 @@ fn audit_mode_writes_what_it_would_refuse_and_refuses_nothing() {
 #[test]
 fn the_trace_header_is_ours_alone() {
     let config = "[milter]\ntrace-header = \"X-Outgate-User\"\n";
-    // Postfix's own log shows what its cleanup was told to do.
-    let host = Host::start(
-        Setup {
-            config,
-            ..Setup::new("auth-milter")
-        },
-        USERS,
-    );
+    let main = "defer_transports = discard\n";
+    let setup = Setup {
+        config,
+        main,
+        ..Setup::new("auth-milter")
+    };
+    let host = Host::start(setup, USERS);
     let mut smtp = session(&host, "auth", "shop", "198.51.100.7");
-    let header = "X-Outgate-User: forged\r\nFrom: news@example.com\r\nx-outgate-user: again";
-    expect(&smtp.send("news@example.com", FRIEND, header), "250 2.0.0");
+    let header = "X-Outgate-User: forged\r\nFrom: news@example.com\r\nx-outgate-user: again\r\nX-Other: kept";
+    let answer = smtp.send("news@example.com", FRIEND, header);
+    expect(&answer, "250 2.0.0 Ok: queued as ");
+    let queued = host.queued(answer.rsplit(' ').next().unwrap());
+    let user: serde_json::Value =
+        serde_json::from_str(&host.outgate("--json user show shop")).unwrap();
+    let traces: Vec<&str> = queued
+        .lines()
+        .filter(|line| line.to_lowercase().starts_with("x-outgate-user"))
+        .collect();
+    assert_eq!(
+        traces,
+        [format!("X-Outgate-User: {}", user["id"].as_str().unwrap())]
+    );
+    assert!(queued.contains("X-Other: kept"), "{queued}");
 }
