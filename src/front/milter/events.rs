@@ -1,5 +1,5 @@
-//! The events that outgate asks Postfix for, and nothing more: MAIL, RCPT, DATA, header fields
-//! without an answer, the end of the message. No body ever comes here.
+//! The events that outgate asks Postfix for, and nothing more: MAIL, RCPT, DATA, header fields and
+//! their end without an answer, the end of the message. No body ever comes here.
 
 use std::ffi::{CStr, CString};
 use std::sync::Arc;
@@ -41,6 +41,9 @@ pub fn callbacks(engine: Arc<Engine>) -> Callbacks<Session> {
             }
             Box::pin(async { Status::Noreply })
         })
+        // For a message without any header field: indymilter takes the end of the message after
+        // DATA only from there, and would leave Postfix without an answer.
+        .on_eoh(|_| Box::pin(async { Status::Noreply }))
         .on_eom(move |cx| Box::pin(eom(e5.clone(), cx)))
         .on_abort(|cx| {
             // Also after an accepted message, and before STARTTLS.
@@ -61,7 +64,7 @@ fn negotiate(engine: &Engine, cx: &mut NegotiateContext<Session>, offered: Actio
         cx.requested_actions = wanted;
         trace.clone_into(&mut session.trace);
     }
-    cx.requested_opts |= ProtoOpts::NOREPLY_HEADER;
+    cx.requested_opts |= ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_EOH;
     for (stage, names) in MACROS {
         cx.requested_macros.insert(stage, names.to_owned());
     }
