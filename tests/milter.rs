@@ -86,7 +86,7 @@ struct Smtpd {
 }
 
 impl Smtpd {
-    fn as_login(mut self, login: Option<&str>) -> Smtpd {
+    fn logged_in_as(mut self, login: Option<&str>) -> Smtpd {
         self.login = login.map(str::to_owned);
         self
     }
@@ -221,7 +221,7 @@ async fn an_address_off_the_list_hears_so_at_mail() {
         ("IPv6:2001:db8::1", "535 5.7.8 IP not authorized"),
         ("unknown", "535 5.7.8 IP not authorized"),
     ] {
-        let mut smtpd = front.connect().await.as_login(Some("office"));
+        let mut smtpd = front.connect().await.logged_in_as(Some("office"));
         client.clone_into(&mut smtpd.client);
         assert_eq!(smtpd.mail("a@example.com").await, expected, "{client}");
     }
@@ -230,7 +230,7 @@ async fn an_address_off_the_list_hears_so_at_mail() {
 #[tokio::test]
 async fn without_a_login_there_is_no_opinion_but_on_an_authenticated_daemon() {
     let front = Front::new(SITE);
-    let mut smtpd = front.connect().await.as_login(None);
+    let mut smtpd = front.connect().await.logged_in_as(None);
     let reply = smtpd.mail("a@example.com").await;
     assert_eq!(reply, "530 5.7.0 Authentication required");
     assert_eq!(front.reasons(), ["mail unauthenticated"]);
@@ -308,7 +308,7 @@ async fn the_header_from_is_judged_at_the_end() {
 #[tokio::test]
 async fn a_printer_sends_no_from() {
     let front = Front::new(SITE);
-    let mut smtpd = front.connect().await.as_login(Some("printer"));
+    let mut smtpd = front.connect().await.logged_in_as(Some("printer"));
     assert_eq!(smtpd.mail("scan@example.com").await, "continue");
     assert_eq!(smtpd.rest(&[]).await, "continue");
     assert_eq!(front.reasons(), ["eom allowed"]);
@@ -407,6 +407,17 @@ async fn the_trace_header_is_ours_alone() {
     let (actions, reply) = smtpd.end(&[("X-Outgate-User", "forged")]).await;
     assert!(reply.starts_with("550 "), "{reply}");
     assert!(!actions.has_delete_header("X-Outgate-User", 1));
+
+    // Nobody forges it by not logging in.
+    let server = [("{daemon_name}", "smtpd")];
+    let mail = smtpd.mail_with("<b@other.example>", &server).await;
+    assert_eq!(mail, "continue");
+    assert_eq!(smtpd.rcpt().await, "continue");
+    assert_eq!(smtpd.data().await, "continue");
+    let (actions, reply) = smtpd.end(&[("X-Outgate-User", id.as_str())]).await;
+    assert_eq!(reply, "continue");
+    assert!(actions.has_delete_header("X-Outgate-User", 1));
+    assert!(!actions.has_add_header("X-Outgate-User", id.as_str()));
 }
 
 #[tokio::test]

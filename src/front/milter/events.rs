@@ -101,13 +101,13 @@ async fn eom(engine: Arc<Engine>, cx: &mut EomContext<Session>) -> Status {
         return Status::Tempfail;
     };
     let ending = session.end(&engine, &cx.macros).await;
-    let traces = session.message.take().map_or(0, |message| message.traces);
+    session.message = None;
     let answer = status(ending.reply.as_ref(), &mut cx.reply);
     if ending.reply.is_some() || session.trace.is_empty() {
         return answer;
     }
     let user = ending.user.map(|id| id.to_string());
-    match trace(&session.trace, traces, user.as_deref(), &cx.actions).await {
+    match trace(&session.trace, session.traces, user.as_deref(), &cx.actions).await {
         Ok(()) => answer,
         Err(error) => {
             let error = error.to_string();
