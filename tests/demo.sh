@@ -27,7 +27,6 @@ fail() {
   exit 1
 }
 title() { printf '\n\033[1m== %s\033[0m\n\n' "$1"; }
-run() { printf '$ %s\n' "$*"; "${@}"; }
 wait_for() { # what, command ...
   local what=$1; shift
   for _ in $(seq 200); do "$@" >/dev/null 2>&1 && return 0; sleep 0.05; done
@@ -99,14 +98,15 @@ send() {
     --auth-user "$2" --auth-password "$3" --from "$4" --to friend@elsewhere.example \
     --header "From: $5" --header "Subject: hello" --body "Hello." >"$talk" 2>&1 || true
   # The interesting half: from AUTH on, without TLS noise, the message itself and the farewell.
-  sed -n '/^ ~> AUTH/,$p' "$talk" | grep -E '^ (~>|<~|<\*\*|~>) ' | grep -vE 'QUIT|221 |Received|X-Mailer|Message-Id|Date:|^ ~> *$' || true
+  sed -n '/^ ~> AUTH/,$p' "$talk" | grep -E '^( ~>|<~)' | grep -vE '^( ~> (QUIT|Date:|Message-Id:|X-Mailer:|To:| *$)|<~[ *]* 221 )' |
+    sed -e 's/^\( ~> AUTH PLAIN\).*/\1 (name and password)/' -e 's/^<~\**/ <~/' || true
   grep -qF -- "$6" "$talk" || { cat "$talk" >&2; fail "expected: $6"; }
 }
 
 # A session that goes on while the operator works.
 open_session() {
   coproc SESSION { openssl s_client -connect "127.0.0.1:$port" -starttls smtp -quiet -crlf -ign_eof 2>/dev/null; }
-  hear; say "EHLO client.example"
+  say "EHLO client.example"
   say "AUTH PLAIN $(printf '\0%s\0%s' "$1" "$2" | base64 -w0)" quiet
 }
 say() {
@@ -137,7 +137,7 @@ wait_for "Postfix listens" bash -c ": </dev/tcp/127.0.0.1/$port"
 
 title "One account, two domains, three SMTP users"
 og() { printf '$ outgate %s\n' "$*"; "$outgate" -c "$dir/outgate.toml" "$@"; }
-quietly() { og "$@" >"$dir/said" 2>&1 </dev/stdin || { cat "$dir/said"; fail "outgate $1 $2"; }; grep -E 'name|domain |mode|allow|^ip' "$dir/said" | sed 's/^/    /'; }
+quietly() { og "$@" >"$dir/said" 2>&1 </dev/stdin || { cat "$dir/said"; fail "outgate $1 $2"; }; grep -E '^\$|name|domain |mode|allow|^ip' "$dir/said" | sed 's/^/    /'; }
 quietly domain add shop.example --trusted
 quietly domain add news.example --trusted
 echo correct-horse-battery | quietly user add shop --allow shop.example --password-stdin
@@ -161,7 +161,7 @@ say "RCPT TO:<friend@elsewhere.example>"; expect "550 5.7.1 [ACL] Blocked"
 say "QUIT"
 
 title "Why was that refused?"
-run "$outgate" -c "$dir/outgate.toml" explain --user newsletter --ip 192.0.2.7 --mail-from ceo@bank.example && fail "explain refuses" || true
+og explain --user newsletter --ip 192.0.2.7 --mail-from ceo@bank.example && fail "explain refuses" || true
 
 title "What outgate wrote about it"
 grep ' decision ' "$dir/outgate.log" | sed -E 's/ (id|account|user_id|ms|recipients|queue_id)=("[^"]*"|[^ ]*)//g' | cut -c1-230
