@@ -566,3 +566,27 @@ fn the_trace_header_is_ours_alone() {
     );
     assert!(queued.contains("X-Other: kept"), "{queued}");
 }
+
+#[test]
+fn a_message_without_header_or_body_gets_its_answer() {
+    let host = Host::start(Setup::new("auth-milter"), USERS);
+    let mut smtp = session(&host, "auth", "shop", "198.51.100.7");
+    for (message, expected) in [
+        (".", "550 5.7.1 [ACL] Blocked: the header From of user shop"),
+        (
+            "\r\nText.\r\n.",
+            "550 5.7.1 [ACL] Blocked: the header From of user shop",
+        ),
+        (
+            "Text.\r\n.",
+            "550 5.7.1 [ACL] Blocked: the header From of user shop",
+        ),
+        ("From: news@example.com\r\n.", "250 2.0.0"),
+        ("From: news@example.com\r\n\r\n.", "250 2.0.0"),
+    ] {
+        expect(&smtp.say("MAIL FROM:<news@example.com>"), "250");
+        expect(&smtp.say("RCPT TO:<friend@elsewhere.example>"), "250");
+        expect(&smtp.say("DATA"), "354");
+        expect(&smtp.say(message), expected);
+    }
+}

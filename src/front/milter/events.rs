@@ -41,8 +41,8 @@ pub fn callbacks(engine: Arc<Engine>) -> Callbacks<Session> {
             }
             Box::pin(async { Status::Noreply })
         })
-        // Nothing to do there; but without it indymilter takes the end of a message that has not a
-        // single header field for out of turn, and Postfix waits for an answer in vain.
+        // For a message without any header field: indymilter takes the end of the message after
+        // DATA only from there, and would leave Postfix without an answer.
         .on_eoh(|_| Box::pin(async { Status::Noreply }))
         .on_eom(move |cx| Box::pin(eom(e5.clone(), cx)))
         .on_abort(|cx| {
@@ -64,6 +64,7 @@ fn negotiate(engine: &Engine, cx: &mut NegotiateContext<Session>, offered: Actio
         cx.requested_actions = wanted;
         trace.clone_into(&mut session.trace);
     }
+    cx.requested_opts.remove(ProtoOpts::SKIP);
     cx.requested_opts |= ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_EOH;
     for (stage, names) in MACROS {
         cx.requested_macros.insert(stage, names.to_owned());
@@ -101,13 +102,13 @@ async fn eom(engine: Arc<Engine>, cx: &mut EomContext<Session>) -> Status {
         return Status::Tempfail;
     };
     let ending = session.end(&engine, &cx.macros).await;
-    let traces = session.message.take().map_or(0, |message| message.traces);
+    session.message = None;
     let answer = status(ending.reply.as_ref(), &mut cx.reply);
     if ending.reply.is_some() || session.trace.is_empty() {
         return answer;
     }
     let user = ending.user.map(|id| id.to_string());
-    match trace(&session.trace, traces, user.as_deref(), &cx.actions).await {
+    match trace(&session.trace, session.traces, user.as_deref(), &cx.actions).await {
         Ok(()) => answer,
         Err(error) => {
             let error = error.to_string();

@@ -97,10 +97,13 @@ pub async fn accept(
 ) {
     let accepting = async {
         for worker in workers.iter().cycle() {
-            let Ok(place) = room.places.clone().acquire_owned().await else {
+            // Only this loop takes places: one that is free now is still free when a connection
+            // comes, and until then it counts as free.
+            drop(room.places.acquire().await);
+            let stream = accept_one(&listener).await;
+            let Ok(place) = room.places.clone().try_acquire_owned() else {
                 return;
             };
-            let stream = accept_one(&listener).await;
             if let Ok(connection) = Connection::new(stream, place) {
                 // Err: the thread has ended, which was logged; the others go on.
                 let _ = worker.send(connection);

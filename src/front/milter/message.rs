@@ -25,8 +25,6 @@ pub struct Message {
     pub record: Record,
     /// Its From fields.
     pub from: FromFields,
-    /// How many fields of the trace header's name the client sent.
-    pub traces: i32,
 }
 
 /// The From fields of a message, as far as they matter: a second one is too many already.

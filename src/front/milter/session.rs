@@ -27,6 +27,8 @@ pub struct Session {
     pub message: Option<Message>,
     /// The trace header's name, if Postfix lets this session change headers.
     pub trace: String,
+    /// How many fields of that name the message under way has, whoever sends it.
+    pub traces: i32,
 }
 
 /// What the end of a message came to.
@@ -46,6 +48,7 @@ impl Session {
         argument: &[u8],
     ) -> Option<Reply> {
         self.message = None;
+        self.traces = 0;
         let Some(login) = login(macros) else {
             return unauthenticated(engine, macros, argument);
         };
@@ -62,7 +65,6 @@ impl Session {
             recipients: 0,
             record: Record::default(),
             from: FromFields::default(),
-            traces: 0,
         });
         self.ask(engine, Stage::Mail, "").await
     }
@@ -83,15 +85,15 @@ impl Session {
 
     /// A header field: only From and the trace header are of interest.
     pub fn header(&mut self, name: &CStr, value: &CStr) {
-        let Some(message) = &mut self.message else {
-            return;
-        };
         // Postfix takes off the space in front of the colon; another MTA may not.
         let name = name.to_bytes().trim_ascii_end();
-        if name.eq_ignore_ascii_case(b"from") {
+        if !self.trace.is_empty() && name.eq_ignore_ascii_case(self.trace.as_bytes()) {
+            self.traces = self.traces.saturating_add(1);
+        }
+        if let Some(message) = &mut self.message
+            && name.eq_ignore_ascii_case(b"from")
+        {
             message.from.add(value.to_bytes());
-        } else if !self.trace.is_empty() && name.eq_ignore_ascii_case(self.trace.as_bytes()) {
-            message.traces = message.traces.saturating_add(1);
         }
     }
 
