@@ -396,6 +396,21 @@ fn an_address_with_two_readings_is_refused_at_both() {
 }
 
 #[test]
+fn a_message_without_a_single_header_is_answered() {
+    let host = Host::start(Setup::new("auth-milter"), USERS);
+    for (user, beginning) in [
+        ("shop", "550 5.7.1 [ACL] Blocked"),
+        ("printer", "250 2.0.0 Ok"),
+    ] {
+        let mut smtp = session(&host, "auth", user, "198.51.100.7");
+        expect(&smtp.say("MAIL FROM:<news@example.com>"), "250");
+        expect(&smtp.say("RCPT TO:<friend@elsewhere.example>"), "250");
+        expect(&smtp.say("DATA"), "354");
+        expect(&smtp.say("\r\nOnly a body.\r\n."), beginning);
+    }
+}
+
+#[test]
 fn a_session_without_login_on_an_authenticated_daemon_is_refused() {
     let options = "  -o smtpd_relay_restrictions=\n  -o smtpd_recipient_restrictions=permit\n";
     let host = Host::start(
