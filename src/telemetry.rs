@@ -4,10 +4,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::{Registry, fmt, reload};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::{fmt, reload};
 
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
@@ -26,35 +28,49 @@ impl Handle {
     }
 }
 
-type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
+type Layer<S> = Box<dyn tracing_subscriber::Layer<S> + Send + Sync>;
 
 /// Starts logging into the sink. Once a process.
+///
+/// Level and form are layers of their own: one that filters for itself cannot be exchanged later
+/// (tracing-subscriber panics at its next event).
 pub fn start(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Handle {
-    let (layer, handle) = reload::Layer::new(layer(sink.clone(), format, level));
+    let (filter, change_filter) = reload::Layer::new(filter(level));
+    let (lines, change_lines) = reload::Layer::new(lines(sink.clone(), format));
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init();
     Handle {
         change: Box::new(move |format, level| {
-            let _ = handle.reload(self::layer(sink.clone(), format, level));
+            let _ = change_filter.reload(self::filter(level));
+            let _ = change_lines.reload(self::lines(sink.clone(), format));
         }),
     }
 }
 
-fn layer(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Layer {
-    let filter = match level {
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
+    }
+}
+
+fn lines<S>(sink: Arc<Sink>, format: LogFormat) -> Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
     let lines = fmt::layer()
         .with_writer(Lines(sink))
         .with_ansi(false)
         .with_target(false);
     match format {
-        LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     }
 }
 
