@@ -2,7 +2,7 @@
 //!
 //! Look-ups go to threads with read-only connections, what decisions leave behind to one writer
 //! thread; operators work on the caller's thread. The file is opened behind all of them: nothing
-//! here blocks a caller of the asynchronous questions. All SQL is in [`statements`].
+//! here blocks a caller of the asynchronous questions. All SQL is in `statements`.
 
 mod database;
 pub mod file;
