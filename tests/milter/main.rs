@@ -404,10 +404,10 @@ async fn nonsense_costs_the_connection_that_sent_it() {
     let mut good = milter.session().await;
     for bytes in [
         &b"\xff\xff\xff\xffO"[..],
-        b"\0\0\0\0",
+        b"\0\0\0\0O",
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"\0\0\0\x01Z",
-        b"\0\0\0\x05M<a@",
+        b"\0\0\0\x04M<a@",
         b"\0\0\0\x03O\0\0",
     ] {
         let mut bad = Client::raw(&milter.path).await.unwrap();

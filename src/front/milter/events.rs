@@ -65,6 +65,8 @@ fn negotiate(engine: &Engine, cx: &mut NegotiateContext<Session>, offered: Actio
         trace.clone_into(&mut session.trace);
     }
     cx.requested_opts |= ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_EOH;
+    // indymilter asks for it by itself.
+    cx.requested_opts.remove(ProtoOpts::SKIP);
     for (stage, names) in MACROS {
         cx.requested_macros.insert(stage, names.to_owned());
     }
