@@ -29,32 +29,43 @@ impl Handle {
 type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
 /// Starts logging into the sink. Once a process.
+///
+/// Level and format are changed apart from each other: a layer that carries its own filter cannot
+/// be put in the place of another one (tracing-subscriber panics).
 pub fn start(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Handle {
-    let (layer, handle) = reload::Layer::new(layer(sink.clone(), format, level));
+    let (lines, formats) = reload::Layer::new(lines(sink.clone(), format));
+    let (filter, levels) = reload::Layer::new(filter(level));
     // A second start in one process (tests) keeps the first.
-    let _ = tracing_subscriber::registry().with(layer).try_init();
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .try_init();
     Handle {
         change: Box::new(move |format, level| {
-            let _ = handle.reload(self::layer(sink.clone(), format, level));
+            let _ = formats.reload(self::lines(sink.clone(), format));
+            let _ = levels.reload(self::filter(level));
         }),
     }
 }
 
-fn layer(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Layer {
-    let filter = match level {
+fn filter(level: LogLevel) -> LevelFilter {
+    match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
         LogLevel::Info => LevelFilter::INFO,
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
-    };
+    }
+}
+
+fn lines(sink: Arc<Sink>, format: LogFormat) -> Layer {
     let lines = fmt::layer()
         .with_writer(Lines(sink))
         .with_ansi(false)
         .with_target(false);
     match format {
-        LogFormat::Text => lines.with_filter(filter).boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).with_filter(filter).boxed(),
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
     }
 }
 

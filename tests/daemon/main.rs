@@ -1,6 +1,11 @@
 //! The daemon as a process: how it starts, what it says, how it takes signals, and what it does
 //! while its store is in trouble. Over real sockets, on real files.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -144,6 +149,9 @@ impl Drop for Daemon {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
         }
     }
 }
