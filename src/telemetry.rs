@@ -4,12 +4,10 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
-use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::prelude::*;
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{fmt, reload};
+use tracing_subscriber::{Registry, fmt, reload};
 
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
@@ -28,24 +26,24 @@ impl Handle {
     }
 }
 
-type Layer<S> = Box<dyn tracing_subscriber::Layer<S> + Send + Sync>;
+type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 
 /// Starts logging into the sink. Once a process.
 ///
-/// Level and form are layers of their own: one that filters for itself cannot be exchanged later
-/// (tracing-subscriber panics at its next event).
+/// Level and format are changed apart from each other: a layer that carries its own filter cannot
+/// be put in the place of another one (tracing-subscriber panics).
 pub fn start(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Handle {
-    let (filter, change_filter) = reload::Layer::new(filter(level));
-    let (lines, change_lines) = reload::Layer::new(lines(sink.clone(), format));
+    let (lines, formats) = reload::Layer::new(lines(sink.clone(), format));
+    let (filter, levels) = reload::Layer::new(filter(level));
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry()
-        .with(filter)
         .with(lines)
+        .with(filter)
         .try_init();
     Handle {
         change: Box::new(move |format, level| {
-            let _ = change_filter.reload(self::filter(level));
-            let _ = change_lines.reload(self::lines(sink.clone(), format));
+            let _ = formats.reload(self::lines(sink.clone(), format));
+            let _ = levels.reload(self::filter(level));
         }),
     }
 }
@@ -60,10 +58,7 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-fn lines<S>(sink: Arc<Sink>, format: LogFormat) -> Layer<S>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
+fn lines(sink: Arc<Sink>, format: LogFormat) -> Layer {
     let lines = fmt::layer()
         .with_writer(Lines(sink))
         .with_ansi(false)

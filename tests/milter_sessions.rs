@@ -358,6 +358,27 @@ async fn a_change_counts_at_the_next_command() {
 }
 
 #[tokio::test]
+async fn a_name_given_anew_is_somebody_else() {
+    let front = Front::new(SITE);
+    let mut smtpd = front.connect().await;
+    assert_eq!(smtpd.mail("a@example.com").await, "continue");
+    smtpd.milter.abort().await.unwrap();
+    let store = &front.world.store;
+    let removed = store.transact(&mut |transaction| {
+        let user = transaction.user_named(&"shop".parse().unwrap())?.unwrap();
+        Ok(transaction.remove_user(user.user.id)?)
+    });
+    removed.unwrap();
+    front.world.change("user shop --allow example.com");
+    let reply = smtpd.mail("a@example.com").await;
+    assert!(reply.starts_with("550 5.7.1 [ACL] "), "{reply}");
+    assert_eq!(front.reasons(), ["mail unknown-user"]);
+    // A session that logs in now is the new one's.
+    let mut smtpd = front.connect().await;
+    assert_eq!(smtpd.mail("a@example.com").await, "continue");
+}
+
+#[tokio::test]
 async fn two_sessions_share_nothing() {
     let front = Front::new(SITE);
     let (mut one, mut two) = (front.connect().await, front.connect().await);

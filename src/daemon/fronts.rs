@@ -16,6 +16,9 @@ use crate::front::listener::{Listener, Stream};
 use crate::front::milter::MilterFront;
 use crate::front::policy::PolicyFront;
 
+/// Counts open milter sessions.
+pub type Sessions = Box<dyn Fn() -> usize + Send + Sync>;
+
 /// Everything that answers Postfix.
 pub struct Fronts {
     /// Knows passwords.
@@ -26,6 +29,8 @@ pub struct Fronts {
     pub policy: Arc<Gauge>,
     /// One for each socket.
     pub milters: Vec<MilterFront>,
+    /// Open sessions of each of them.
+    pub milter_sessions: Vec<Sessions>,
     /// Where they listen.
     pub listeners: Vec<(Door, String)>,
     engine: Arc<Engine>,
@@ -40,6 +45,7 @@ impl Fronts {
             auth: Arc::default(),
             policy: Arc::default(),
             milters: Vec::new(),
+            milter_sessions: Vec::new(),
             listeners: Vec::new(),
         }
     }
@@ -75,6 +81,7 @@ impl Fronts {
                     let text = format!("cannot serve the milter on {address}: {error}");
                     io::Error::new(error.kind(), text)
                 })?;
+                self.milter_sessions.push(Box::new(front.gauge()));
                 self.milters.push(front);
             }
             Door::Admin => {

@@ -81,6 +81,7 @@ impl House {
                 listeners: fronts.listeners,
                 auth: fronts.auth,
                 policy: fronts.policy,
+                milter: fronts.milter_sessions,
                 engine: engine.clone(),
                 watch: watch.clone(),
                 keeper: keeper.clone(),

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::doors::Gauge;
+use super::fronts::Sessions;
 use super::host;
 use super::inherited::Door;
 use super::keeper::Keeper;
@@ -27,6 +28,8 @@ pub struct Status {
     pub auth: Arc<Gauge>,
     /// Open connections of policy.
     pub policy: Arc<Gauge>,
+    /// Count the open sessions of the milter.
+    pub milter: Vec<Sessions>,
     /// Decides.
     pub engine: Arc<Engine>,
     /// Knows whether the store can be read.
@@ -46,6 +49,7 @@ impl Status {
         let uptime = now.duration_since(self.started_at).as_secs().max(0);
         let reading = self.watch.trouble();
         let writing = self.keeper.trouble();
+        let milter: usize = self.milter.iter().map(|sessions| sessions()).sum();
         let (users, domains) = self.engine.directory.remembered();
         let listeners: Vec<Value> = self
             .listeners
@@ -65,7 +69,7 @@ impl Status {
                 "writing": writing.map(|error| error.to_string()),
             },
             "listeners": listeners,
-            "connections": {"auth": self.auth.open(), "policy": self.policy.open()},
+            "connections": {"auth": self.auth.open(), "policy": self.policy.open(), "milter": milter},
             "open_files": {"now": host::open_files(), "limit": self.open_files},
             "remembered": {"users": users, "domains": domains},
             "lost_log_lines": self.sink.lost(),

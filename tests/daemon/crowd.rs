@@ -1,5 +1,7 @@
 //! Many connections, and too many.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use outgate::clock::Clock;
@@ -60,4 +62,31 @@ fn it_survives_having_no_file_descriptor_left() {
     let complaints = said.matches("cannot accept a connection").count();
     assert!(complaints <= 3, "{said}");
     daemon.stop();
+}
+
+#[test]
+fn nonsense_hurts_nobody_else() {
+    let site = Site::new();
+    let _daemon = site.ready();
+    site.shop();
+    let mut session = site.connect("policy");
+    for door in ["auth", "policy", "milter"] {
+        for bytes in [
+            &b"GET / HTTP/1.1\r\n\r\n"[..],
+            &[0xff; 100_000],
+            &[0; 100_000],
+            b"\n\n\n",
+            b"request=smtpd_access_policy",
+            b"",
+        ] {
+            let mut stream = UnixStream::connect(site.socket(door)).unwrap();
+            // It may be closed before all is written.
+            let _ = stream.write_all(bytes);
+            assert_eq!(session.policy("a@example.com"), "DUNNO");
+        }
+    }
+    site.connect("auth").handshake();
+    let status: serde_json::Value =
+        serde_json::from_str(&site.done(&["--json", "status"])).unwrap();
+    assert_eq!(status["panics"], 0);
 }

@@ -1,8 +1,10 @@
 //! How it ends.
 
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use outgate::clock::Clock;
 use rustix::process::Signal;
 
 use crate::site::Site;
@@ -59,4 +61,64 @@ fn a_closed_standard_output_and_error_do_not_end_it() {
     let pid = rustix::process::Pid::from_child(&child);
     rustix::process::kill_process(pid, Signal::TERM).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// A milter session in which the MTA has said what it can (SMFIC_OPTNEG, version 6) and nothing
+/// more.
+fn milter_session(site: &Site) -> UnixStream {
+    let stream = UnixStream::connect(site.socket("milter")).unwrap();
+    stream.set_read_timeout(Some(crate::site::LONG)).unwrap();
+    let offer = b"\0\0\0\x0dO\0\0\0\x06\0\0\x01\xff\0\x1f\xff\xff";
+    (&stream).write_all(offer).unwrap();
+    let mut length = [0; 4];
+    (&stream).read_exact(&mut length).unwrap();
+    let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+    (&stream).read_exact(&mut answer).unwrap();
+    assert_eq!(answer[0], b'O');
+    stream
+}
+
+#[test]
+fn open_milter_sessions_may_end_while_auth_and_policy_answer() {
+    let site = Site::new();
+    let mut daemon = site.ready();
+    site.shop();
+    let session = milter_session(&site);
+    let status: serde_json::Value =
+        serde_json::from_str(&site.done(&["--json", "status"])).unwrap();
+    assert_eq!(status["connections"]["milter"], 1);
+    daemon.signal(Signal::TERM);
+    daemon.err.wait("end", |line| line.contains("stopping"));
+    site.connect("auth").handshake();
+    assert_eq!(site.policy("a@example.com"), "DUNNO");
+    // A change is noticed as before.
+    site.done(&["user", "suspend", "shop"]);
+    assert!(site.policy("a@example.com").starts_with("550 "));
+    let clock = Clock::system();
+    let began = clock.instant();
+    drop(session);
+    assert_eq!(daemon.wait().code(), Some(0));
+    // Not by the end of its patience.
+    assert!(clock.instant() - began < Duration::from_secs(3));
+}
+
+#[test]
+fn a_milter_session_that_does_not_end_is_cut_off() {
+    let site = Site::new();
+    let daemon = site.ready();
+    let session = milter_session(&site);
+    let took = daemon.stop();
+    assert!(took < END, "{took:?}");
+    drop(session);
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = Site::new();
+    let daemon = site.ready();
+    let session = milter_session(&site);
+    daemon.signal(Signal::TERM);
+    daemon.err.wait("end", |line| line.contains("stopping"));
+    assert!(daemon.stop() < Duration::from_secs(3));
+    drop(session);
 }

@@ -21,8 +21,8 @@ pub fn blocked(site: &Site) -> Connection {
     lock
 }
 
-fn in_trouble(answer: impl AsRef<str>) -> bool {
-    answer.as_ref().starts_with(TROUBLE)
+fn in_trouble(answer: &str) -> bool {
+    answer.starts_with(TROUBLE)
 }
 
 #[test]
@@ -56,6 +56,24 @@ fn the_handshake_needs_no_store() {
 }
 
 #[test]
+fn a_database_that_is_held_for_reading_too_is_waited_for() {
+    let site = Site::new();
+    site.shop();
+    let lock = Connection::open(site.database()).unwrap();
+    lock.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE t (a);")
+        .unwrap();
+    let daemon = site.start();
+    daemon
+        .out
+        .wait("auth", |line| line.contains("front_end=auth"));
+    site.connect("auth").handshake();
+    assert!(in_trouble(&site.policy("a@example.com")));
+    drop(lock);
+    daemon.out.wait("ready", |line| line == "ready");
+    assert_eq!(site.policy("a@example.com"), "DUNNO");
+}
+
+#[test]
 fn somebody_who_writes_for_long_does_not_stop_decisions() {
     let site = Site::new();
     let daemon = site.ready();
@@ -81,7 +99,11 @@ fn a_database_that_was_moved_away_is_missed_until_it_is_back() {
     assert_eq!(session.policy("a@example.com"), "DUNNO");
     let away = site.path("away.db");
     std::fs::rename(site.database(), &away).unwrap();
-    until(NOTICED, || session.policy("a@example.com"), in_trouble);
+    until(
+        NOTICED,
+        || session.policy("a@example.com"),
+        |a| in_trouble(a),
+    );
     let status = site.control(b"{\"ask\":\"status\"}\n");
     assert!(status.contains("was removed"), "{status}");
     let answer = site.control(b"{\"ask\":\"noted\"}\n");
@@ -108,7 +130,11 @@ fn another_database_in_its_place_is_not_used_before_a_restart() {
     let other = Site::new();
     other.ready().stop();
     std::fs::rename(other.database(), site.database()).unwrap();
-    until(NOTICED, || session.policy("a@example.com"), in_trouble);
+    until(
+        NOTICED,
+        || session.policy("a@example.com"),
+        |a| in_trouble(a),
+    );
     daemon.stop();
     for beside in ["outgate.db-wal", "outgate.db-shm"] {
         let _ = std::fs::remove_file(site.path("state").join(beside));
@@ -154,6 +180,6 @@ fn without_the_index_of_its_log_it_stops_permitting() {
     let mut session = site.connect("policy");
     assert_eq!(session.policy("a@example.com"), "DUNNO");
     std::fs::remove_file(site.path("state/outgate.db-shm")).unwrap();
-    until(LONG, || session.policy("a@example.com"), in_trouble);
+    until(LONG, || session.policy("a@example.com"), |a| in_trouble(a));
     drop(daemon);
 }

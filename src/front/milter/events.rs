@@ -41,8 +41,8 @@ pub fn callbacks(engine: Arc<Engine>) -> Callbacks<Session> {
             }
             Box::pin(async { Status::Noreply })
         })
-        // For a message without any header field: indymilter takes the end of the message after
-        // DATA only from there, and would leave Postfix without an answer.
+        // Nothing to do there; but without it indymilter takes the end of a message that has not a
+        // single header field for out of turn, and Postfix waits for an answer in vain.
         .on_eoh(|_| Box::pin(async { Status::Noreply }))
         .on_eom(move |cx| Box::pin(eom(e5.clone(), cx)))
         .on_abort(|cx| {
@@ -64,8 +64,9 @@ fn negotiate(engine: &Engine, cx: &mut NegotiateContext<Session>, offered: Actio
         cx.requested_actions = wanted;
         trace.clone_into(&mut session.trace);
     }
-    cx.requested_opts.remove(ProtoOpts::SKIP);
     cx.requested_opts |= ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_EOH;
+    // indymilter asks for it by itself.
+    cx.requested_opts.remove(ProtoOpts::SKIP);
     for (stage, names) in MACROS {
         cx.requested_macros.insert(stage, names.to_owned());
     }

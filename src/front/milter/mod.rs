@@ -76,6 +76,12 @@ impl MilterFront {
         self.room.taken()
     }
 
+    /// Tells how many sessions are open, also after this front end was handed to [`MilterFront::drain`].
+    pub fn gauge(&self) -> impl Fn() -> usize + Send + Sync + 'static {
+        let room = self.room.clone();
+        move || room.taken()
+    }
+
     /// Stops accepting (new sessions wait in the backlog of the socket), lets the sessions that
     /// are open end by themselves for that long, and cuts off the rest.
     pub async fn drain(self, patience: Duration) {
