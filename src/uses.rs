@@ -76,3 +76,27 @@ impl Uses {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_not_be_stored_waits_and_yields_to_what_is_later() {
+        let uses = Uses::default();
+        let (first, second) = (UserId::new(), UserId::new());
+        let at = |second| Timestamp::from_second(second).unwrap();
+        uses.note(first, None, at(0));
+        uses.note(second, None, at(0));
+        let taken = uses.take();
+        assert_eq!(taken.len(), 2);
+        assert!(uses.take().is_empty());
+        uses.note(first, None, at(120));
+        uses.put_back(taken);
+        let mut again: Vec<_> = uses.take().into_iter().map(|u| (u.user, u.at)).collect();
+        again.sort();
+        let mut expected = [(first, at(120)), (second, at(0))];
+        expected.sort();
+        assert_eq!(again, expected);
+    }
+}

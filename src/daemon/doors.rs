@@ -66,3 +66,49 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+    use crate::config::value::Endpoint;
+
+    #[tokio::test]
+    async fn a_panic_costs_one_connection() {
+        let endpoint: Endpoint = "inet:127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&endpoint, 0o600).unwrap().remove(0);
+        let address = listener.to_string();
+        let address = address.strip_prefix("inet:").unwrap();
+        let gauge = Arc::<Gauge>::default();
+        let serve = |mut stream: Stream| async move {
+            let byte = stream.read_u8().await.unwrap();
+            assert_ne!(byte, b'!', "told to");
+            stream.write_u8(byte).await.unwrap();
+            let _ = stream.read_u8().await;
+        };
+        let keeping = tokio::spawn(keep(listener, gauge.clone(), Clock::system(), serve));
+
+        let mut good = TcpStream::connect(address).await.unwrap();
+        let mut bad = TcpStream::connect(address).await.unwrap();
+        bad.write_u8(b'!').await.unwrap();
+        assert_eq!(bad.read(&mut [0]).await.unwrap_or(0), 0);
+        good.write_u8(b'1').await.unwrap();
+        assert_eq!(good.read_u8().await.unwrap(), b'1');
+        let mut later = TcpStream::connect(address).await.unwrap();
+        later.write_u8(b'2').await.unwrap();
+        assert_eq!(later.read_u8().await.unwrap(), b'2');
+
+        // The connection is closed before its guest has left, by a hair.
+        while gauge.open() > 2 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(gauge.open(), 2);
+        drop((good, later));
+        while gauge.open() > 0 {
+            tokio::task::yield_now().await;
+        }
+        keeping.abort();
+    }
+}

@@ -123,3 +123,159 @@ async fn look(directory: &Directory, known: &mut u64) -> Result<(), StoreError> 
     *known = changes.last;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use ipnet::IpNet;
+    use jiff::Timestamp;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::model::domain::Domain;
+    use crate::model::name::{Login, Name, UserId};
+    use crate::model::user::{Ownership, Plan, User};
+    use crate::store::memory::MemoryStore;
+    use crate::store::{Answer, Changes, Credential, ManageError, Store, Use, Work};
+
+    /// A store whose list of changes can fail, and can be made to wait.
+    struct Moody {
+        inner: MemoryStore,
+        mood: Mutex<Option<StoreError>>,
+        /// One for each round that may go on.
+        passes: Semaphore,
+        began: Notify,
+    }
+
+    impl Store for Moody {
+        fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
+            self.inner.user(login)
+        }
+        fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
+            self.inner.ownership(domain)
+        }
+        fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
+            self.inner.plan(account)
+        }
+        fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
+            self.inner.credential(user)
+        }
+        fn logged_in_from(&self, user: UserId, net: IpNet, since: Timestamp) -> Answer<'_, bool> {
+            self.inner.logged_in_from(user, net, since)
+        }
+        fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
+            self.inner.record_uses(uses)
+        }
+        fn rehash(&self, user: UserId, known: Credential, hash: String) -> Answer<'_, ()> {
+            self.inner.rehash(user, known, hash)
+        }
+        fn changes(&self, after: u64) -> Answer<'_, Changes> {
+            Box::pin(async move {
+                self.began.notify_one();
+                self.passes.acquire().await.unwrap().forget();
+                let mood = self.mood.lock().unwrap().clone();
+                match mood {
+                    Some(error) => Err(error),
+                    None => self.inner.changes(after).await,
+                }
+            })
+        }
+        fn transact(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+            self.inner.transact(work)
+        }
+        fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
+            self.inner.view(work)
+        }
+    }
+
+    struct Scene {
+        store: Arc<Moody>,
+        directory: Arc<Directory>,
+        watch: Arc<Watch>,
+    }
+
+    /// A watcher at work; so many of its rounds may go on.
+    fn scene(passes: usize) -> Scene {
+        let store = Arc::new(Moody {
+            inner: MemoryStore::new(),
+            mood: Mutex::default(),
+            passes: Semaphore::new(passes),
+            began: Notify::new(),
+        });
+        let directory = Arc::new(Directory::new(store.clone()));
+        let watch = Arc::<Watch>::default();
+        let (watching, watched) = (watch.clone(), directory.clone());
+        tokio::spawn(async move { watching.run(&watched, &Clock::system()).await });
+        Scene {
+            store,
+            directory,
+            watch,
+        }
+    }
+
+    fn locked() -> StoreError {
+        StoreError::Busy("locked".to_owned())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_confirmed_only_by_a_round_that_began_after_it() {
+        let scene = scene(0);
+        scene.store.began.notified().await;
+        // A round is under way: it may have read before the change was made.
+        let watch = scene.watch.clone();
+        let noted = tokio::spawn(async move { watch.noted().await });
+        tokio::task::yield_now().await;
+        scene.store.passes.add_permits(1);
+        scene.store.began.notified().await;
+        assert!(!noted.is_finished());
+        scene.store.passes.add_permits(1);
+        assert_eq!(noted.await.unwrap(), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_is_in_trouble_and_recovers() {
+        let scene = scene(1);
+        assert_eq!(scene.watch.opened().await, Ok(()));
+        assert_eq!(scene.directory.usable(), Ok(()));
+        // No passes are left: the next round hangs.
+        let hung = scene.watch.noted().await.unwrap_err();
+        assert_eq!(hung, StoreError::Busy("no answer within 2 s".to_owned()));
+        assert_eq!(scene.directory.usable(), Err(hung.clone()));
+        assert_eq!(scene.watch.trouble(), Some(hung));
+        scene.store.passes.add_permits(1000);
+        assert_eq!(scene.watch.noted().await, Ok(()));
+        assert_eq!(scene.directory.usable(), Ok(()));
+        assert_eq!(scene.watch.trouble(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_remembered_before_a_trouble_is_forgotten_after_it() {
+        let scene = scene(1000);
+        assert_eq!(scene.watch.opened().await, Ok(()));
+        assert_eq!(scene.directory.user("shop").await, Ok(None));
+        assert_eq!(scene.directory.remembered().0, 1);
+        *scene.store.mood.lock().unwrap() = Some(locked());
+        assert_eq!(scene.watch.noted().await, Err(locked()));
+        assert_eq!(scene.directory.user("shop").await, Err(locked()));
+        assert_eq!(scene.directory.remembered().0, 0);
+        *scene.store.mood.lock().unwrap() = None;
+        assert_eq!(scene.watch.noted().await, Ok(()));
+        assert_eq!(scene.directory.user("shop").await, Ok(None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn opening_waits_for_a_lock_and_gives_up_on_what_is_no_store() {
+        let scene = scene(1000);
+        assert!(scene.watch.trouble().is_some());
+        *scene.store.mood.lock().unwrap() = Some(locked());
+        assert_eq!(scene.watch.noted().await, Err(locked()));
+        let watch = scene.watch.clone();
+        let opened = tokio::spawn(async move { watch.opened().await });
+        assert_eq!(scene.watch.noted().await, Err(locked()));
+        assert!(!opened.is_finished());
+        let foreign = StoreError::Unusable("foreign".to_owned());
+        *scene.store.mood.lock().unwrap() = Some(foreign.clone());
+        assert_eq!(opened.await.unwrap(), Err(foreign));
+    }
+}
