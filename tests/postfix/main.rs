@@ -498,6 +498,52 @@ fn what_a_milter_cannot_see_is_refused_by_the_settings() {
 }
 
 #[test]
+fn a_body_cannot_hold_a_second_message() {
+    let main = "defer_transports = discard\n";
+    let host = Host::start(
+        Setup {
+            main,
+            ..Setup::new("auth-milter")
+        },
+        USERS,
+    );
+    // Each was taken for the end of a message by some server (CVE-2023-51764 and its kin).
+    for end in ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r\n", "\r.\r", "\r\n.\r"] {
+        let mut smtp = session(&host, "auth", "shop", "198.51.100.7");
+        let header = format!(
+            "From: news@example.com\r\n\r\nOne{end}MAIL FROM:<ceo@evil.example>\r\nRCPT TO:<a@b.example>"
+        );
+        let answer = smtp.send("news@example.com", FRIEND, &header);
+        expect(&answer, "250 2.0.0 Ok: queued as ");
+        // Had the body been split, this would be the answer to what it hides.
+        expect(
+            &smtp.say("MAIL FROM:<next@evil.example>"),
+            "550 5.7.1 [ACL] Blocked: user shop may not send as next@evil.example",
+        );
+        let queued = host.queued(answer.rsplit(' ').next().unwrap());
+        assert!(queued.contains("ceo@evil.example"), "{end:?}: {queued}");
+        assert!(!queued.contains('\r'), "{end:?}: {queued:?}");
+    }
+}
+
+#[test]
+fn a_map_that_switches_milters_off_does_not_reach_these_services() {
+    for wiring in ["auth-milter", "milter"] {
+        let main = "smtpd_milter_maps = static:DISABLE\n";
+        let host = Host::start(
+            Setup {
+                main,
+                ..Setup::new(wiring)
+            },
+            USERS,
+        );
+        let mut smtp = session(&host, wiring, "shop", "198.51.100.7");
+        let answer = smtp.send("ceo@evil.example", FRIEND, "From: ceo@evil.example");
+        expect(&answer, "550 5.7.1 [ACL] Blocked: user shop may not send");
+    }
+}
+
+#[test]
 fn a_daemon_that_is_away_defers_and_comes_back() {
     for wiring in ["auth-milter", "auth-policy"] {
         let mut host = Host::start(Setup::new(wiring), USERS);
