@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::control::{Control, Socket};
 use super::fronts::{self, Fronts};
@@ -25,10 +26,16 @@ use crate::store::sqlite::SqliteStore;
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
 /// within 10 s of a SIGTERM.
-const DRAIN: Duration = Duration::from_millis(7500);
+const DRAIN: Duration = Duration::from_millis(6500);
 
 /// How long the last uses may take to be stored.
 const LAST_WRITE: Duration = Duration::from_secs(1);
+
+/// How long those who were let in last may take to be answered. An smtpd process dies of a handshake
+/// that breaks off, and its port with it; an idle connection that ends costs it nothing.
+const LAST_ANSWERS: Duration = Duration::from_millis(250);
+
+const BROKEN: &str = "a part of the daemon broke that must not";
 
 /// A running daemon.
 pub struct House {
@@ -37,6 +44,8 @@ pub struct House {
     watch: Arc<Watch>,
     keeper: Arc<Keeper>,
     milters: Vec<MilterFront>,
+    /// Let in those who want to ask auth and policy.
+    doors: JoinSet<()>,
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,
     store_name: String,
@@ -64,11 +73,11 @@ impl House {
         ));
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
-        let mut vital = JoinSet::new();
+        let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
         let mut fronts = Fronts::new(engine.clone());
         for (door, listener) in listeners {
             fronts
-                .open(door, listener, &mut vital)
+                .open(door, listener, &mut doors)
                 .map_err(|e| e.to_string())?;
         }
         announce(&fronts.listeners);
@@ -101,6 +110,7 @@ impl House {
             watch,
             keeper,
             milters: fronts.milters,
+            doors,
             vital,
             store_name,
         })
@@ -130,10 +140,9 @@ impl House {
                     say("ready");
                     host::ready();
                 }
-                _ = self.vital.join_next() => {
-                    // What is remembered could be stale, or the doors shut: better a new process.
-                    return Err("a part of the daemon broke that must not".to_owned());
-                }
+                // What is remembered could be stale, or a door shut: better a new process.
+                _ = self.vital.join_next() => return Err(BROKEN.to_owned()),
+                Some(_) = self.doors.join_next() => return Err(BROKEN.to_owned()),
             }
         }
         self.close().await;
@@ -150,17 +159,22 @@ impl House {
         }
     }
 
-    /// Auth and policy go on accepting and answering until the process ends.
+    /// Auth and policy accept and answer until everything else is done. Who comes after that waits
+    /// in the backlog of a socket that somebody holds for the next process.
     async fn close(mut self) {
         host::stopping();
         tracing::info!("stopping: open milter sessions may end, a second signal ends them now");
         let drains = self.milters.into_iter().map(|milter| milter.drain(DRAIN));
+        let (keeper, mut doors) = (self.keeper, self.doors);
+        let last = async {
+            join_all(drains).await;
+            keeper.keep(LAST_WRITE).await;
+            doors.shutdown().await;
+            // The watcher still watches: what is answered now is as fresh as ever.
+            sleep(LAST_ANSWERS).await;
+        };
         tokio::select! {
-            _ = join_all(drains) => {}
-            () = self.signals.stop() => return,
-        }
-        tokio::select! {
-            () = self.keeper.keep(LAST_WRITE) => {}
+            () = last => {}
             () = self.signals.stop() => {}
         }
     }

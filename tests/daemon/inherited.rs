@@ -8,7 +8,7 @@ use std::process::Command;
 
 use crate::site::{Client, Daemon, Site};
 
-fn handing_over(site: &Site, socket: impl Into<OwnedFd>, name: &str) -> Command {
+pub fn handing_over(site: &Site, socket: impl Into<OwnedFd>, name: &str) -> Command {
     let script = format!(
         "exec 3<&0 </dev/null; export LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES={name}; exec \"$@\""
     );

@@ -5,6 +5,7 @@
 mod control;
 mod crowd;
 mod inherited;
+mod load;
 mod reload;
 mod site;
 mod start;
