@@ -44,7 +44,7 @@ pub enum StoreError {
     /// No space, or not writable: reading may still work.
     #[error("the store cannot be written: {0}")]
     ReadOnly(String),
-    /// Missing, replaced, damaged, of a newer schema, or an I/O error.
+    /// Missing, replaced, damaged, of a newer schema, or an I/O error of reading.
     #[error("the store cannot be used: {0}")]
     Unusable(String),
 }

@@ -9,7 +9,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::file::{self, Identity};
 use super::schema::{self, SchemaError};
@@ -190,6 +190,11 @@ impl Database {
             Some(ErrorCode::DiskFull) => {
                 StoreError::ReadOnly(format!("there is no space for {path}: make some ({error})"))
             }
+            Some(ErrorCode::SystemIoFailure) if is_about_writing(error) => {
+                StoreError::ReadOnly(format!(
+                    "its disk takes nothing for {path}: look at its space and health ({error})"
+                ))
+            }
             Some(ErrorCode::ReadOnly) => self.not_writable(error),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => self.unusable(format!(
                 "is damaged, or no database: put a good copy in its place ({error})"
@@ -227,6 +232,21 @@ impl Database {
     }
 }
 
+/// Whether an I/O error is one of writing. A disk without space is called so too, where it is the
+/// index (`-shm`) that finds none; that passes, and must not end a daemon that starts.
+fn is_about_writing(error: &rusqlite::Error) -> bool {
+    let writing = [
+        ffi::SQLITE_IOERR_WRITE,
+        ffi::SQLITE_IOERR_FSYNC,
+        ffi::SQLITE_IOERR_DIR_FSYNC,
+        ffi::SQLITE_IOERR_TRUNCATE,
+        ffi::SQLITE_IOERR_SHMSIZE,
+    ];
+    error
+        .sqlite_error()
+        .is_some_and(|error| writing.contains(&error.extended_code))
+}
+
 /// Settings of a connection. They last as long as it does.
 pub fn set_up(connection: &Connection, access: Access) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
@@ -259,4 +279,29 @@ fn write_ahead(connection: &Connection) -> Result<(), SchemaError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_takes_nothing_is_waited_for_and_one_that_gives_nothing_is_not() {
+        let database = Database::new(Path::new("outgate.db"));
+        let trouble = |code| {
+            let error = ffi::Error::new(code);
+            database.trouble(&rusqlite::Error::SqliteFailure(error, None))
+        };
+        for code in [
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_IOERR_SHMSIZE,
+            ffi::SQLITE_IOERR_WRITE,
+            ffi::SQLITE_IOERR_FSYNC,
+        ] {
+            assert!(matches!(trouble(code), StoreError::ReadOnly(_)), "{code}");
+        }
+        for code in [ffi::SQLITE_IOERR_READ, ffi::SQLITE_CORRUPT] {
+            assert!(matches!(trouble(code), StoreError::Unusable(_)), "{code}");
+        }
+    }
 }
