@@ -234,7 +234,7 @@ fn local_part(words: &[Token<'_>]) -> Result<Box<str>, FromError> {
         },
     ] = words
     else {
-        return Ok(dot_atom(words, FromError::BadLocal)?.into());
+        return plain_local(dot_atom(words, FromError::BadLocal)?);
     };
     let text = unescape(text);
     // Readers that do not know quotes find an address or a list in such a local part, and CVEs
@@ -246,7 +246,16 @@ fn local_part(words: &[Token<'_>]) -> Result<Box<str>, FromError> {
     if text.is_empty() || text.trim() != text {
         return Err(FromError::BadLocal);
     }
-    Ok(text.into())
+    plain_local(text)
+}
+
+/// An encoded word is none in an address (RFC 2047 5), but readers that decode a field before
+/// they take it apart find there what its author wants them to find.
+fn plain_local(text: String) -> Result<Box<str>, FromError> {
+    match text.split_once("=?") {
+        Some((_, rest)) if rest.contains("?=") => Err(FromError::Ambiguous),
+        Some(_) | None => Ok(text.into()),
+    }
 }
 
 fn site(words: &[Token<'_>]) -> Result<Site, FromError> {

@@ -69,7 +69,8 @@ pub enum FromError {
     #[error("an address in it has a source route")]
     Route,
     /// A form in which readers are known to find another address: specials in a quoted local part,
-    /// an `@` in the name of a group, address characters in a bracketed word of a name.
+    /// an encoded word in a local part, an `@` in the name of a group, address characters in a
+    /// bracketed word of a name.
     #[error("mail readers could find another address in it")]
     Ambiguous,
     /// A character that may not stand where it stands.
