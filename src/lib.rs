@@ -18,6 +18,7 @@ pub mod front;
 pub mod journal;
 pub mod manage;
 pub mod model;
+pub mod owner;
 pub mod socket;
 pub mod store;
 pub mod telemetry;

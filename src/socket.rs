@@ -12,6 +12,8 @@ use std::path::Path;
 use rustix::fs::Mode;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
+use crate::owner;
+
 /// Connections that may wait to be accepted. Postfix opens hundreds at once after a restart.
 pub const BACKLOG: i32 = 1024;
 
@@ -45,15 +47,15 @@ pub fn connect(path: &Path) -> io::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
-/// Gives what root has just created at `path` the owner and group of its directory.
-pub fn hand_over(path: &Path) -> io::Result<()> {
-    let directory = fs::metadata(path.parent().unwrap_or(Path::new("/")))?;
-    if rustix::process::geteuid().is_root() {
-        return lchown(path, Some(directory.uid()), Some(directory.gid()));
+/// Gives what was just created at `path` its owner and group.
+fn hand_over(path: &Path) -> io::Result<()> {
+    if let Some((user, group)) = owner::around(path)? {
+        return lchown(path, Some(user), Some(group));
     }
-    if fs::symlink_metadata(path)?.gid() != directory.gid() {
+    let group = fs::metadata(path.parent().unwrap_or(Path::new("/")))?.gid();
+    if fs::symlink_metadata(path)?.gid() != group {
         // Allowed to members of that group only; without, the socket keeps ours.
-        let _ = lchown(path, None, Some(directory.gid()));
+        let _ = lchown(path, None, Some(group));
     }
     Ok(())
 }

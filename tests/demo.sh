@@ -60,21 +60,7 @@ alias_database =
 CF
   sed -e "s/^submission inet/127.0.0.1:$port inet/" -e "s/^submissions inet/127.0.0.1:$((port + 1)) inet/" \
     postfix/auth-milter.master.cf >"$dir/etc/master.cf"
-  cat >>"$dir/etc/master.cf" <<'CF'
-cleanup unix n - y - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - y - - trivial-rewrite
-proxymap unix - - n - - proxymap
-bounce unix - - y - 0 bounce
-defer unix - - y - 0 bounce
-trace unix - - y - 0 bounce
-discard unix - - y - - discard
-error unix - - y - - error
-retry unix - - y - - error
-anvil unix - - y - 1 anvil
-tlsmgr unix - - y 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
-CF
+  cat tests/postfix/services.master.cf >>"$dir/etc/master.cf"
   cat >"$dir/outgate.toml" <<TOML
 [store]
 url = "sqlite:$dir/state/outgate.db"

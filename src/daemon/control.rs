@@ -20,8 +20,8 @@ use super::watch::Watch;
 use crate::auth::Authenticator;
 use crate::control::{MAX_LINE, Request};
 use crate::model::name::UserId;
+use crate::owner;
 use crate::socket;
-use crate::store::sqlite::file;
 
 /// How long a peer may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -83,7 +83,7 @@ impl Socket {
 fn bind(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
     // The store's own directory, as a rule.
     if let Some(directory) = path.parent() {
-        file::create_directory(directory)?;
+        owner::create_directory(directory)?;
     }
     socket::bind(path, MODE)
 }

@@ -4,14 +4,9 @@
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use crate::clock::Clock;
-use crate::front::listener::{Listener, Stream};
-use crate::telemetry::OnceAMinute;
-
-/// How long a door waits after a connection that it could not accept: files are closed meanwhile.
-const PAUSE: Duration = Duration::from_millis(200);
+use crate::front::listener::{Arrivals, Listener, Stream};
 
 /// Connections that are open now.
 #[derive(Default, Debug)]
@@ -38,32 +33,21 @@ impl Drop for Guest {
     }
 }
 
-/// Accepts for ever. A connection that cannot be accepted (no file descriptor left, or the peer
-/// has gone) costs the others a short wait; a panic costs its own connection.
+/// Accepts for ever. A panic costs its own connection.
 pub async fn keep<Serve, Serving>(listener: Listener, gauge: Arc<Gauge>, clock: Clock, serve: Serve)
 where
     Serve: Fn(Stream) -> Serving,
     Serving: Future<Output = ()> + Send + 'static,
 {
-    let said = OnceAMinute::new();
+    let arrivals = Arrivals::new(listener, clock);
     loop {
-        match listener.accept().await {
-            Ok(stream) => {
-                let guest = gauge.enter();
-                let serving = serve(stream);
-                tokio::spawn(async move {
-                    let _guest = guest;
-                    serving.await;
-                });
-            }
-            Err(error) => {
-                if said.is_due(&clock) {
-                    let (address, error) = (listener.to_string(), error.to_string());
-                    tracing::error!(address, error, "cannot accept a connection; trying on");
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
+        let stream = arrivals.next().await;
+        let guest = gauge.enter();
+        let serving = serve(stream);
+        tokio::spawn(async move {
+            let _guest = guest;
+            serving.await;
+        });
     }
 }
 

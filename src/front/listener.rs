@@ -7,12 +7,15 @@ use std::os::unix::net::UnixListener as StdUnixListener;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
+use crate::clock::Clock;
 use crate::config::value::Endpoint;
 use crate::socket;
+use crate::telemetry::OnceAMinute;
 
 /// A listening socket.
 #[derive(Debug)]
@@ -99,6 +102,44 @@ impl Listener {
     /// The next connection.
     pub async fn accept(&self) -> io::Result<Stream> {
         std::future::poll_fn(|cx| self.poll_accept(cx)).await
+    }
+}
+
+/// How long to wait after a connection that could not be accepted: files are closed meanwhile.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// The connections that come in at a listener. One that does not come about (no file descriptor
+/// left, or the peer has gone) costs the others a short wait and is said once a minute.
+pub struct Arrivals {
+    listener: Listener,
+    clock: Clock,
+    said: OnceAMinute,
+}
+
+impl Arrivals {
+    /// All that will come.
+    pub fn new(listener: Listener, clock: Clock) -> Arrivals {
+        Arrivals {
+            listener,
+            clock,
+            said: OnceAMinute::new(),
+        }
+    }
+
+    /// The next one.
+    pub async fn next(&self) -> Stream {
+        loop {
+            match self.listener.accept().await {
+                Ok(stream) => return stream,
+                Err(error) => {
+                    if self.said.is_due(&self.clock) {
+                        let (address, error) = (self.listener.to_string(), error.to_string());
+                        tracing::error!(address, error, "cannot accept a connection; trying on");
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod client;
+mod sessions;
 #[path = "../world/mod.rs"]
 mod world;
 
@@ -468,7 +469,7 @@ async fn no_more_sessions_than_there_is_room_for() {
         _ = &mut waiting => panic!("a third session was let in"),
         said = two.mail_of("shop", "news@example.com") => assert_eq!(said, Said::Continue),
     }
-    assert_eq!(milter.front.open(), 2);
+    assert_eq!((milter.front.gauge())(), 2);
     drop(one);
     let mut three = waiting.await;
     assert_eq!(

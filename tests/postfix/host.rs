@@ -56,20 +56,7 @@ pub struct Host {
     pub port: u16,
 }
 
-const SERVICES: &str = "cleanup unix n - y - 0 cleanup
-qmgr unix n - n 300 1 qmgr
-rewrite unix - - y - - trivial-rewrite
-proxymap unix - - n - - proxymap
-bounce unix - - y - 0 bounce
-defer unix - - y - 0 bounce
-trace unix - - y - 0 bounce
-discard unix - - y - - discard
-error unix - - y - - error
-retry unix - - y - - error
-anvil unix - - y - 1 anvil
-tlsmgr unix - - y 1000? 1 tlsmgr
-postlog unix-dgram n - n - 1 postlogd
-";
+const SERVICES: &str = include_str!("services.master.cf");
 
 impl Host {
     /// Starts both, with these users and domains.

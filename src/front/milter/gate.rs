@@ -7,21 +7,16 @@ use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
-use crate::front::listener::{Listener, Stream};
+use crate::front::listener::{Arrivals, Stream};
 
 /// More than any [`Room`] has.
 pub const UNBOUNDED: usize = Semaphore::MAX_PERMITS;
-
-/// After a failed accept, for lack of file descriptors as a rule.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// How many sessions there may be, and are.
 pub struct Room {
@@ -89,7 +84,7 @@ impl Connection {
 
 /// Accepts until `closing`, then keeps the socket, in whose backlog new sessions wait, until `cut`.
 pub async fn accept(
-    listener: Listener,
+    arrivals: Arrivals,
     room: Arc<Room>,
     workers: Vec<UnboundedSender<Connection>>,
     closing: CancellationToken,
@@ -100,7 +95,7 @@ pub async fn accept(
             // Only this loop takes places: one that is free now is still free when a connection
             // comes, and until then it counts as free.
             drop(room.places.acquire().await);
-            let stream = accept_one(&listener).await;
+            let stream = arrivals.next().await;
             let Ok(place) = room.places.clone().try_acquire_owned() else {
                 return;
             };
@@ -115,23 +110,6 @@ pub async fn accept(
         () = closing.cancelled() => {}
     }
     cut.cancelled().await;
-}
-
-async fn accept_one(listener: &Listener) -> Stream {
-    loop {
-        match listener.accept().await {
-            Ok(stream) => return stream,
-            Err(error) => {
-                let error = error.to_string();
-                tracing::warn!(
-                    front_end = "milter",
-                    error,
-                    "cannot accept a connection: trying again"
-                );
-                sleep(PAUSE).await;
-            }
-        }
-    }
 }
 
 /// The end of the channel at which a thread takes its connections.

@@ -20,7 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::listener::Listener;
+use super::listener::{Arrivals, Listener};
 use crate::engine::Engine;
 use gate::{Connection, Gate, Room};
 
@@ -57,7 +57,7 @@ impl MilterFront {
             threads.push(thread);
         }
         tokio::spawn(gate::accept(
-            listener,
+            Arrivals::new(listener, engine.clock.clone()),
             room.clone(),
             workers,
             closing.clone(),
@@ -69,11 +69,6 @@ impl MilterFront {
             cut,
             threads,
         })
-    }
-
-    /// How many sessions are open.
-    pub fn open(&self) -> usize {
-        self.room.taken()
     }
 
     /// Tells how many sessions are open, also after this front end was handed to [`MilterFront::drain`].

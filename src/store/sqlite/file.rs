@@ -3,11 +3,12 @@
 //! Never opens an existing database file: closing any descriptor of it would drop the locks that
 //! SQLite holds on it for the whole process (POSIX advisory locks, fcntl(2)). Looks by path only.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use crate::owner;
 use crate::store::StoreError;
 
 /// Makes an empty database file where there is none, mode 0600, in a directory of mode 0700 if
@@ -20,47 +21,18 @@ pub fn create(path: &Path) -> io::Result<()> {
         return Ok(());
     }
     if let Some(directory) = path.parent() {
-        create_directory(directory)?;
+        owner::create_directory(directory)?;
     }
     let mut options = OpenOptions::new();
     options.write(true).create_new(true).mode(0o600);
     match options.open(path) {
-        Ok(file) => match owner_around(path)? {
+        Ok(file) => match owner::around(path)? {
             Some((user, group)) => fchown(&file, Some(user), Some(group)),
             None => Ok(()),
         },
         // Somebody else was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-/// Makes a directory of mode 0700, and those above it, where there is none.
-pub fn create_directory(directory: &Path) -> io::Result<()> {
-    if directory.as_os_str().is_empty() || directory.try_exists()? {
-        return Ok(());
-    }
-    if let Some(above) = directory.parent() {
-        create_directory(above)?;
-    }
-    match DirBuilder::new().mode(0o700).create(directory) {
-        Ok(()) => match owner_around(directory)? {
-            Some((user, group)) => chown(directory, Some(user), Some(group)),
-            None => Ok(()),
-        },
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Who is to own what root makes at this place; `None` for those who can give nothing away.
-fn owner_around(path: &Path) -> io::Result<Option<(u32, u32)>> {
-    match path.parent() {
-        Some(around) if rustix::process::geteuid().is_root() => {
-            let found = fs::metadata(around)?;
-            Ok(Some((found.uid(), found.gid())))
-        }
-        Some(_) | None => Ok(None),
     }
 }
 

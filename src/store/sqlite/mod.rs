@@ -5,7 +5,7 @@
 //! here blocks a caller of the asynchronous questions. All SQL is in `statements`.
 
 mod database;
-pub mod file;
+mod file;
 mod questions;
 mod queue;
 mod readers;
@@ -26,7 +26,6 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use self::database::{Access, Database};
-pub use self::file::create_directory;
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;

@@ -1,9 +1,5 @@
 //! The milter front end over a socket, asked as Postfix asks.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
-
-mod world;
-
 use std::future::Future;
 use std::time::Duration;
 
@@ -13,7 +9,8 @@ use outgate::front::milter::MilterFront;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
-use world::World;
+
+use crate::world::World;
 
 /// Nothing here takes that long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -479,7 +476,7 @@ async fn sessions_beyond_the_limit_wait() {
     let front = Front::new(&format!("{SITE}\nconfig milter.max-connections = 2"));
     let one = front.connect().await;
     let _two = front.connect().await;
-    assert_eq!(front.milter.open(), 2);
+    assert_eq!((front.milter.gauge())(), 2);
     // Connected by the kernel, and not heard before somebody leaves.
     let three = front.connect();
     tokio::pin!(three);
@@ -493,9 +490,9 @@ async fn sessions_beyond_the_limit_wait() {
 #[tokio::test]
 async fn open_sessions_are_counted() {
     let front = Front::new(SITE);
-    assert_eq!(front.milter.open(), 0);
+    assert_eq!((front.milter.gauge())(), 0);
     let _one = front.connect().await;
-    assert_eq!(front.milter.open(), 1);
+    assert_eq!((front.milter.gauge())(), 1);
 }
 
 #[tokio::test]
