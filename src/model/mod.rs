@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod display_name;
+pub mod dns;
 pub mod domain;
 pub mod grant;
 pub mod header_from;
