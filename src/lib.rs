@@ -13,6 +13,7 @@ pub mod control;
 pub mod daemon;
 pub mod decision;
 pub mod directory;
+pub mod dns;
 pub mod engine;
 pub mod front;
 pub mod journal;

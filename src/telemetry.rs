@@ -12,6 +12,7 @@ use tracing_subscriber::{Registry, fmt, reload};
 use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
 use crate::journal::Sink;
+use crate::model::dns::{Query, Trouble};
 use crate::store::StoreError;
 
 /// Changes level and format of a running process.
@@ -111,6 +112,34 @@ pub fn store_trouble(clock: &Clock, error: &StoreError) {
 pub fn store_recovered() {
     if TROUBLE_SAID.swap(false, Ordering::Relaxed) {
         tracing::warn!("the store answers again");
+    }
+}
+
+/// Whether the present trouble of DNS was said.
+static DNS_TROUBLE_SAID: AtomicBool = AtomicBool::new(false);
+
+/// Says once a minute that DNS does not answer, with a question as an example.
+pub fn dns_trouble(clock: &Clock, query: &Query, trouble: Trouble) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
+        DNS_TROUBLE_SAID.store(true, Ordering::Relaxed);
+        let name = query.name.as_str();
+        let kind = query.kind.to_string();
+        let error = trouble.to_string();
+        tracing::warn!(
+            name,
+            kind,
+            error,
+            "DNS is in trouble: deferring what needs it"
+        );
+    }
+}
+
+/// Says that DNS has answered something after a trouble that was said.
+pub fn dns_recovered() {
+    // Read first: this is said after each look-up, and hardly ever true.
+    if DNS_TROUBLE_SAID.load(Ordering::Relaxed) && DNS_TROUBLE_SAID.swap(false, Ordering::Relaxed) {
+        tracing::info!("DNS answers again");
     }
 }
 

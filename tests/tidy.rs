@@ -90,6 +90,21 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "dns",
+        &[
+            "rusqlite",
+            "crate::store",
+            "crate::decision",
+            "crate::engine",
+            "crate::directory",
+            "crate::spf",
+            "crate::standing",
+            "crate::front",
+            "crate::manage",
+            "crate::journal",
+        ],
+    ),
+    (
         "auth",
         &["rusqlite", "crate::store::sqlite", "crate::front"],
     ),
