@@ -122,9 +122,11 @@ fn size(query: &Query, answer: &Answer) -> usize {
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
+    use std::sync::Arc;
 
     use super::*;
-    use crate::model::dns::Trouble;
+    use crate::clock::Clock;
+    use crate::model::dns::{DnsName, Trouble};
 
     #[test]
     fn lifetimes_are_clamped() {
@@ -144,5 +146,30 @@ mod tests {
             let got = lifetime(answer, ttl);
             assert_eq!(got, Duration::from_secs(want), "{answer:?} {ttl:?}");
         }
+    }
+
+    #[test]
+    fn the_memory_is_bounded_in_bytes() {
+        let memory = Memory::new();
+        let now = Clock::system().instant();
+        let until = now + LONGEST;
+        let keep = |number: usize, answer: Answer| {
+            let query = Query::txt(DnsName::parse(&format!("n{number}.test")).unwrap());
+            let answer = Arc::new(answer);
+            memory.keep(query.clone(), Looked { answer, until });
+            assert!(memory.bytes() <= memory.capacity());
+            memory.get(&query, now).is_some()
+        };
+        for number in 0..2000 {
+            let text: Arc<[u8]> = Arc::from(vec![b'x'; 60_000]);
+            keep(number, Answer::Records(Records::Txt(vec![text])));
+        }
+        assert!(memory.len() < 600, "{}", memory.len());
+        let mut kept = 0;
+        for number in 0..300_000 {
+            kept += usize::from(keep(number, Answer::NoName));
+        }
+        assert!(kept > 290_000, "what is new is remembered: {kept}");
+        assert!(memory.len() < 130_000, "{}", memory.len());
     }
 }

@@ -1,0 +1,121 @@
+//! Answers for a judgement that says what it wants to know.
+
+use std::time::{Duration, Instant};
+
+use outgate::model::dns::{Answer, Kind, Known, Query, Records, Trouble, Unknown};
+
+use crate::nameserver::Zone;
+use crate::{Site, query, texts, trouble};
+
+/// Follows texts that name the next name; what comes at the end, and how many names there were.
+fn walk(known: &Known) -> Result<(usize, Answer), Unknown> {
+    let mut name = "start.test".to_owned();
+    let mut steps = 0;
+    loop {
+        steps += 1;
+        match known.get(&query(Kind::Txt, &name))? {
+            Answer::Records(Records::Txt(texts)) => {
+                name = String::from_utf8(texts[0].to_vec()).unwrap();
+            }
+            other => return Ok((steps, other.clone())),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_judgement_hears_what_it_asks_for() {
+    let site = Site::new(
+        Zone::new()
+            .txt("start.test", "middle.test")
+            .txt("middle.test", "end.test"),
+    );
+    let gathered = site.resolver.gather(site.deadline(), walk).await;
+    assert_eq!(gathered.value, (3, Answer::NoName));
+    // The denial ends first.
+    let left = gathered.until - site.clock.instant();
+    assert!(left <= Duration::from_secs(30) && left > Duration::from_secs(25));
+}
+
+#[tokio::test]
+async fn a_judgement_hears_of_trouble() {
+    let zone = Zone::new()
+        .txt("start.test", "broken.test")
+        .servfail("broken.test");
+    let site = Site::new(zone);
+    let gathered = site.resolver.gather(site.deadline(), walk).await;
+    assert_eq!(gathered.value, (2, trouble(Trouble::ServFail)));
+    assert!(gathered.until <= site.clock.instant() + Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn what_asks_nothing_hears_nothing() {
+    let site = Site::new(Zone::new());
+    let gathered = site.resolver.gather(site.deadline(), |_| Ok(7)).await;
+    assert_eq!(gathered.value, 7);
+    assert_eq!(site.server.total(), 0);
+}
+
+/// Wants all these at once.
+fn all(queries: &[Query]) -> impl FnMut(&Known) -> Result<Vec<Answer>, Unknown> + '_ {
+    |known| {
+        let unknown = queries.iter().filter(|query| known.get(query).is_err());
+        let unknown: Vec<Query> = unknown.cloned().collect();
+        if !unknown.is_empty() {
+            return Err(Unknown(unknown));
+        }
+        let answers = queries.iter().map(|query| known.get(query).cloned());
+        answers.collect()
+    }
+}
+
+#[tokio::test]
+async fn questions_are_asked_side_by_side() {
+    let mut zone = Zone::new();
+    let mut queries = Vec::new();
+    for number in 0..20 {
+        let name = format!("slow{number}.test");
+        zone = zone
+            .txt(&name, "x")
+            .delay(&name, Duration::from_millis(200));
+        queries.push(query(Kind::Txt, &name));
+    }
+    let site = Site::new(zone);
+    let begun = Instant::now();
+    let gathered = site.resolver.gather(site.deadline(), all(&queries)).await;
+    assert!(begun.elapsed() < Duration::from_secs(2), "20 times 200 ms");
+    assert!(gathered.value.iter().all(|answer| *answer == texts(&["x"])));
+}
+
+#[tokio::test]
+async fn the_deadline_holds_for_all_together() {
+    // Each step is in time, all together are not.
+    let mut zone = Zone::new();
+    let mut name = "start.test".to_owned();
+    for number in 0..50 {
+        let next = format!("step{number}.test");
+        zone = zone
+            .txt(&name, &next)
+            .delay(&name, Duration::from_millis(100));
+        name = next;
+    }
+    let site = Site::within(zone, Duration::from_millis(500));
+    let begun = Instant::now();
+    let gathered = site.resolver.gather(site.deadline(), walk).await;
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    let (steps, end) = gathered.value;
+    assert_eq!(end, trouble(Trouble::TimedOut));
+    assert!((2..=6).contains(&steps), "{steps}");
+}
+
+#[tokio::test]
+async fn a_judgement_that_never_has_enough_is_stopped() {
+    let site = Site::new(Zone::new());
+    let queries: Vec<Query> = (0..1000)
+        .map(|number| query(Kind::A, &format!("n{number}.test")))
+        .collect();
+    let gathered = site.resolver.gather(site.deadline(), all(&queries)).await;
+    let crowded = trouble(Trouble::Crowded);
+    let refused = gathered.value.iter().filter(|answer| **answer == crowded);
+    assert_eq!(refused.count(), 700);
+    assert!(site.server.total() <= 300);
+}
