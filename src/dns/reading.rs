@@ -19,8 +19,8 @@ use crate::model::dns::{Answer, DnsName, Kind, Records, Trouble};
 /// [`Trouble::Lame`]: whatever stands in it, nobody may send because of it. An SPF record of the
 /// greatest length that a message can carry has 257 strings.
 const MOST_PARTS: usize = 500;
-/// How many CNAMEs of one message are followed; as many as there may be in all.
-const MOST_STEPS: usize = 17;
+/// How many CNAMEs an answer may lie behind, in one message or several.
+pub const MOST_ALIASES: usize = 16;
 
 /// What an answer says.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Rea
             break;
         };
         steps += 1;
-        if steps > MOST_STEPS {
+        if steps > MOST_ALIASES {
             return Err(Trouble::Lame);
         }
         ttl = ttl.min(alias_ttl);

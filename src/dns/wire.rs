@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use hickory_resolver::config::{NameServerConfig, ResolverOpts};
-use hickory_resolver::net::DnsHandle;
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::FirstAnswer;
+use hickory_resolver::net::{DnsHandle, NetError};
 use hickory_resolver::proto::op::{self, DnsRequestOptions};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
@@ -24,21 +24,29 @@ use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
 use tokio::time::timeout;
 
 use super::ResolverError;
-use super::reading::{self, Reading};
+use super::reading::{self, MOST_ALIASES, Reading};
 use crate::model::dns::{Answer, DnsName, Kind, Query, Trouble};
 
 /// How many servers of the host's configuration are asked, as the C library does.
 const SYSTEM_SERVERS: usize = 3;
-/// How many CNAMEs one answer may lie behind.
-const MOST_ALIASES: usize = 16;
 /// How long a server is waited for before the next one is asked beside it.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How many questions share one TCP connection.
 const TCP_QUESTIONS: usize = 1024;
 
+type Way = NameServerPool<TokioRuntimeProvider>;
+
+/// One name server. Each way to it is a pool of its own: left the choice, the library stays with
+/// TCP once it has a connection and one datagram was lost, and over that many servers answer one
+/// question after the other, so a slow one would hold up all.
+struct Server {
+    udp: Way,
+    tcp: Way,
+}
+
 /// The name servers.
 pub struct Wire {
-    servers: Vec<NameServerPool<TokioRuntimeProvider>>,
+    servers: Vec<Server>,
     /// The one that has answered last: it is asked first.
     favourite: AtomicUsize,
     options: DnsRequestOptions,
@@ -50,25 +58,9 @@ pub struct Wire {
 impl Wire {
     /// Sends nothing yet.
     pub fn new(servers: &[SocketAddr], budget: Duration) -> Result<Wire, ResolverError> {
-        let mut settings = ResolverOpts::default();
-        settings.timeout = budget;
-        settings.num_concurrent_reqs = 1;
-        settings.max_active_requests = TCP_QUESTIONS;
-        let tls = |error| ResolverError::Library(format!("{error}"));
         let servers = servers
             .iter()
-            .map(|address| {
-                let context = PoolContext::new(settings.clone(), TlsConfig::new().map_err(tls)?);
-                let mut server = NameServerConfig::udp_and_tcp(address.ip());
-                for connection in &mut server.connections {
-                    connection.port = address.port();
-                }
-                Ok(NameServerPool::from_config(
-                    [server],
-                    Arc::new(context),
-                    TokioRuntimeProvider::default(),
-                ))
-            })
+            .map(|address| Server::new(*address, budget))
             .collect::<Result<Vec<_>, ResolverError>>()?;
         let mut options = DnsRequestOptions::default();
         options.use_edns = true;
@@ -149,12 +141,45 @@ impl Wire {
         name: &Name,
         kind: Kind,
     ) -> (usize, Result<Reading, Trouble>) {
-        let Some(pool) = self.servers.get(server) else {
+        let Some(ways) = self.servers.get(server) else {
             return (server, Err(Trouble::TimedOut));
         };
         let question = op::Query::query(name.clone(), record_type(kind));
-        let heard = pool.lookup(question, self.options).first_answer().await;
+        let heard = ways.udp.lookup(question.clone(), self.options);
+        let heard = match heard.first_answer().await {
+            Err(NetError::Truncated) => {
+                let heard = ways.tcp.lookup(question, self.options);
+                heard.first_answer().await
+            }
+            heard => heard,
+        };
         (server, reading::read(name, kind, heard))
+    }
+}
+
+impl Server {
+    fn new(address: SocketAddr, budget: Duration) -> Result<Server, ResolverError> {
+        let way = |connection| Server::way(address, connection, budget);
+        Ok(Server {
+            udp: way(ConnectionConfig::udp())?,
+            tcp: way(ConnectionConfig::tcp())?,
+        })
+    }
+
+    fn way(
+        address: SocketAddr,
+        mut connection: ConnectionConfig,
+        budget: Duration,
+    ) -> Result<Way, ResolverError> {
+        let mut settings = ResolverOpts::default();
+        settings.timeout = budget;
+        settings.max_active_requests = TCP_QUESTIONS;
+        connection.port = address.port();
+        let server = NameServerConfig::new(address.ip(), true, vec![connection]);
+        let tls = TlsConfig::new().map_err(|error| ResolverError::Library(error.to_string()))?;
+        let context = Arc::new(PoolContext::new(settings, tls));
+        let runtime = TokioRuntimeProvider::default();
+        Ok(NameServerPool::from_config([server], context, runtime))
     }
 }
 

@@ -95,9 +95,7 @@ async fn a_thousand_dead_names_delay_nothing_that_is_known() {
     let dead = [trouble(Trouble::TimedOut), trouble(Trouble::Crowded)];
     assert!(answers.iter().all(|answer| dead.contains(answer)));
     // Those that waited for a place left without having been asked.
-    while site.resolver.status().in_flight > 0 {
-        tokio::task::yield_now().await;
-    }
+    site.quiet().await;
     assert!(site.server.total() <= 1 + 2 * 512);
 }
 
@@ -115,8 +113,6 @@ async fn who_finds_no_place_is_told_so() {
     assert_eq!(site.server.asked("one.test", Kind::A), 0);
     drop(askers);
     // Nobody waits any more: those without a place give up, those on their way end in time.
-    while site.resolver.status().in_flight > 0 {
-        tokio::task::yield_now().await;
-    }
+    site.quiet().await;
     assert_eq!(site.ask(Kind::Txt, "one.test").await, texts(&["x"]));
 }

@@ -56,6 +56,13 @@ impl Site {
         Answer::clone(&self.look(kind, name).await.answer)
     }
 
+    /// Until no question is on its way, also none that its asker has given up.
+    async fn quiet(&self) {
+        while self.resolver.status().in_flight > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Seconds, from now on, that what was looked up counts.
     fn lasts(&self, looked: &Looked) -> u64 {
         let left = looked.until - self.clock.instant();

@@ -71,6 +71,7 @@ async fn a_server_goes_down_and_comes_back() {
     site.server.stop();
     let dead = trouble(Trouble::TimedOut);
     assert_eq!(site.ask(Kind::Txt, "one.test").await, dead);
+    site.quiet().await;
     site.server.start_again();
     site.clock.advance(Duration::from_secs(5));
     assert_eq!(site.ask(Kind::Txt, "one.test").await, texts(&["x"]));

@@ -290,7 +290,11 @@ fn odd(
             fill(&mut answer, zone, name, kind);
             return vec![forged.to_vec().unwrap(), answer.to_vec().unwrap()];
         }
-        Manner::Garbage => return vec![[id.as_slice(), &[0xff; 40]].concat()],
+        Manner::Garbage => {
+            // A response with one question, of which there is nothing but a label that is too long.
+            let head = [0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0];
+            return vec![[id.as_slice(), &head, &[0xbf; 40]].concat()];
+        }
         Manner::CompressionLoop => {
             // A response with one question, whose name is a pointer to itself.
             let rest = [0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0, 0xc0, 12, 0, 16, 0, 1];
