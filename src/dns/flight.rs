@@ -110,6 +110,9 @@ impl Flights {
             query: query.clone(),
             progress,
         };
+        // Not under the lock: on a runtime that ends the look-up is dropped at once, and takes
+        // itself off the list.
+        drop(open);
         self.runtime.spawn(flight.fly());
         Ok(receiver)
     }
@@ -173,7 +176,7 @@ impl Flight {
     async fn place(&self) -> Option<SemaphorePermit<'_>> {
         loop {
             tokio::select! {
-                place = self.flights.places.acquire() => return place.ok(),
+                biased;
                 () = self.progress.closed() => {
                     let mut open = self.flights.open();
                     // Whoever joins does so under this lock.
@@ -182,6 +185,7 @@ impl Flight {
                         return None;
                     }
                 }
+                place = self.flights.places.acquire() => return place.ok(),
             }
         }
     }

@@ -68,6 +68,17 @@ pub fn read(
     }
 }
 
+/// Whether a server does not understand the extension that announces how long an answer may be; it
+/// is asked again without (RFC 6891 7).
+pub fn is_about_edns(heard: &Result<DnsResponse, NetError>) -> bool {
+    matches!(
+        heard,
+        Err(NetError::Dns(DnsError::ResponseCode(
+            ResponseCode::FormErr | ResponseCode::NotImp
+        )))
+    )
+}
+
 fn repeats(question: &Query, asked: &Name, kind: Kind) -> Result<(), Trouble> {
     if question.name() == asked && question.query_type() == record_type(kind) {
         Ok(())

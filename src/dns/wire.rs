@@ -17,7 +17,7 @@ use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolverOpts}
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::FirstAnswer;
 use hickory_resolver::net::{DnsHandle, NetError};
-use hickory_resolver::proto::op::{self, DnsRequestOptions};
+use hickory_resolver::proto::op::{self, DnsRequestOptions, DnsResponse};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
@@ -145,14 +145,12 @@ impl Wire {
             return (server, Err(Trouble::TimedOut));
         };
         let question = op::Query::query(name.clone(), record_type(kind));
-        let heard = ways.udp.lookup(question.clone(), self.options);
-        let heard = match heard.first_answer().await {
-            Err(NetError::Truncated) => {
-                let heard = ways.tcp.lookup(question, self.options);
-                heard.first_answer().await
-            }
-            heard => heard,
-        };
+        let mut heard = ways.ask(&question, self.options).await;
+        if reading::is_about_edns(&heard) {
+            let mut plain = self.options;
+            plain.use_edns = false;
+            heard = ways.ask(&question, plain).await;
+        }
         (server, reading::read(name, kind, heard))
     }
 }
@@ -164,6 +162,22 @@ impl Server {
             udp: way(ConnectionConfig::udp())?,
             tcp: way(ConnectionConfig::tcp())?,
         })
+    }
+
+    /// Over TCP if the answer does not fit into a datagram.
+    async fn ask(
+        &self,
+        question: &op::Query,
+        options: DnsRequestOptions,
+    ) -> Result<DnsResponse, NetError> {
+        let heard = self.udp.lookup(question.clone(), options);
+        match heard.first_answer().await {
+            Err(NetError::Truncated) => {
+                let heard = self.tcp.lookup(question.clone(), options);
+                heard.first_answer().await
+            }
+            heard => heard,
+        }
     }
 
     fn way(

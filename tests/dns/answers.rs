@@ -125,6 +125,13 @@ async fn what_is_truncated_is_asked_over_tcp() {
 }
 
 #[tokio::test]
+async fn a_server_of_the_old_days_is_asked_in_the_old_way() {
+    let zone = Zone::new().txt("one.test", "x");
+    let site = Site::new(zone.manner("one.test", Manner::NoEdns));
+    assert_eq!(site.ask(Kind::Txt, "one.test").await, texts(&["x"]));
+}
+
+#[tokio::test]
 async fn an_answer_of_too_many_parts_is_of_no_use() {
     let mut zone = Zone::new().strings("strings.test", &["x"; 1000]);
     for number in 0..1000 {

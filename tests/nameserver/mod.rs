@@ -251,6 +251,8 @@ async fn answers(shared: &Shared, question: &[u8], way: Way) -> Vec<Vec<u8>> {
         Some(Manner::Drop) => return Vec::new(),
         Some(Manner::ServFail) => answer.metadata.response_code = ResponseCode::ServFail,
         Some(Manner::Refuse) => answer.metadata.response_code = ResponseCode::Refused,
+        Some(Manner::NoEdns) if question.edns.is_none() => fill(&mut answer, &zone, &name, kind),
+        Some(Manner::NoEdns) => answer.metadata.response_code = ResponseCode::FormErr,
         Some(Manner::Truncate) if way == Way::Tcp => fill(&mut answer, &zone, &name, kind),
         Some(Manner::Truncate | Manner::TruncateAlways) => answer.metadata.truncation = true,
         Some(Manner::WrongQuestionOverTcp) if way == Way::Udp => answer.metadata.truncation = true,
@@ -312,6 +314,7 @@ fn odd(
         Manner::ServFail
         | Manner::Refuse
         | Manner::Drop
+        | Manner::NoEdns
         | Manner::Truncate
         | Manner::TruncateAlways => unreachable!("answered above"),
     }

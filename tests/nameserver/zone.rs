@@ -60,6 +60,8 @@ pub enum Manner {
     CompressionLoop,
     /// No answer and no denial, but the names of other servers.
     Referral,
+    /// FORMERR as long as the question comes with EDNS.
+    NoEdns,
     /// Records in the additional section only.
     Elsewhere,
 }
