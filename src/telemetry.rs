@@ -211,3 +211,20 @@ pub fn log_panics() {
         );
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn the_dns_library_is_heard_only_by_those_who_look_for_faults() {
+        let usual = filter(LogLevel::Warn);
+        assert!(usual.would_enable("outgate::dns", &Level::WARN));
+        assert!(!usual.would_enable("outgate::dns", &Level::INFO));
+        assert!(!usual.would_enable("hickory_net::udp", &Level::WARN));
+        let close = filter(LogLevel::Debug);
+        assert!(close.would_enable("hickory_net::udp", &Level::WARN));
+    }
+}

@@ -8,6 +8,7 @@ mod answers;
 mod crowd;
 mod gathering;
 mod recovery;
+mod zone_file;
 
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
