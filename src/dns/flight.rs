@@ -21,10 +21,11 @@ use crate::clock::Clock;
 use crate::model::dns::{Answer, Query, Trouble};
 use crate::telemetry;
 
-/// How many questions are on their way to name servers at once. The others wait: a thousand
-/// names whose servers are dead must cost neither all files of the process nor the resolver of
-/// the host.
-const PLACES: usize = 512;
+/// How many questions are on their way to name servers at once. The others wait: thousands of
+/// names whose servers are dead must neither use up the files of the process (a question that
+/// nobody answers has six sockets open, for each name server) nor flood the host's resolver, whose
+/// socket takes some 270 datagrams by default.
+const PLACES: usize = 256;
 
 /// How far a look-up is.
 enum Progress {

@@ -21,7 +21,7 @@ use hickory_resolver::proto::op::{self, DnsRequestOptions, DnsResponse};
 use hickory_resolver::proto::rr::{Name, RecordType};
 use hickory_resolver::system_conf::read_system_conf;
 use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::ResolverError;
 use super::reading::{self, MOST_ALIASES, Reading};
@@ -41,6 +41,8 @@ type Way = NameServerPool<TokioRuntimeProvider>;
 /// question after the other, so a slow one would hold up all.
 struct Server {
     udp: Way,
+    /// The same once more: a pool does not send a question while it waits for its answer.
+    again: Way,
     tcp: Way,
 }
 
@@ -53,6 +55,9 @@ pub struct Wire {
     /// For one question, whatever it takes.
     budget: Duration,
     patience: Duration,
+    /// After which time a question is sent anew. The library sends it three times within 0.7 s, and
+    /// all three are lost together while a resolver restarts.
+    pause: Duration,
 }
 
 impl Wire {
@@ -71,6 +76,7 @@ impl Wire {
             options,
             budget,
             patience: PATIENCE.min(budget / 4),
+            pause: budget / 3,
         })
     }
 
@@ -145,13 +151,33 @@ impl Wire {
             return (server, Err(Trouble::TimedOut));
         };
         let question = op::Query::query(name.clone(), record_type(kind));
-        let mut heard = ways.ask(&question, self.options).await;
-        if reading::is_about_edns(&heard) {
-            let mut plain = self.options;
-            plain.use_edns = false;
-            heard = ways.ask(&question, plain).await;
-        }
+        let heard = tokio::select! {
+            heard = self.ask_way(&ways.udp, ways, &question) => heard,
+            heard = async {
+                sleep(self.pause).await;
+                self.ask_way(&ways.again, ways, &question).await
+            } => heard,
+        };
         (server, reading::read(name, kind, heard))
+    }
+
+    /// Asks in datagrams, without EDNS if need be, and over TCP if the answer does not fit.
+    async fn ask_way(
+        &self,
+        udp: &Way,
+        server: &Server,
+        question: &op::Query,
+    ) -> Result<DnsResponse, NetError> {
+        let mut options = self.options;
+        let mut heard = send(udp, question, options).await;
+        if reading::is_about_edns(&heard) {
+            options.use_edns = false;
+            heard = send(udp, question, options).await;
+        }
+        if matches!(heard, Err(NetError::Truncated)) {
+            heard = send(&server.tcp, question, options).await;
+        }
+        heard
     }
 }
 
@@ -160,24 +186,9 @@ impl Server {
         let way = |connection| Server::way(address, connection, budget);
         Ok(Server {
             udp: way(ConnectionConfig::udp())?,
+            again: way(ConnectionConfig::udp())?,
             tcp: way(ConnectionConfig::tcp())?,
         })
-    }
-
-    /// Over TCP if the answer does not fit into a datagram.
-    async fn ask(
-        &self,
-        question: &op::Query,
-        options: DnsRequestOptions,
-    ) -> Result<DnsResponse, NetError> {
-        let heard = self.udp.lookup(question.clone(), options);
-        match heard.first_answer().await {
-            Err(NetError::Truncated) => {
-                let heard = self.tcp.lookup(question.clone(), options);
-                heard.first_answer().await
-            }
-            heard => heard,
-        }
     }
 
     fn way(
@@ -195,6 +206,14 @@ impl Server {
         let runtime = TokioRuntimeProvider::default();
         Ok(NameServerPool::from_config([server], context, runtime))
     }
+}
+
+async fn send(
+    way: &Way,
+    question: &op::Query,
+    options: DnsRequestOptions,
+) -> Result<DnsResponse, NetError> {
+    way.lookup(question.clone(), options).first_answer().await
 }
 
 /// The name servers of `/etc/resolv.conf`.

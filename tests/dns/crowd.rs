@@ -124,7 +124,6 @@ async fn a_thousand_dead_names_delay_nothing_that_is_known() {
     assert!(answers.iter().all(|answer| dead.contains(answer)));
     // Those that waited for a place left without having been asked.
     site.quiet().await;
-    assert!(site.server.total() <= 1 + 2 * 512);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -98,6 +98,7 @@ fn trouble(trouble: Trouble) -> Answer {
 /// A port at which nobody answers, as long as the socket lives.
 fn dead() -> (UdpSocket, SocketAddr) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
     (socket, address)
 }

@@ -67,6 +67,32 @@ async fn a_dead_server_costs_the_budget_and_no_more() {
 }
 
 #[tokio::test]
+async fn a_question_that_was_lost_is_asked_again() {
+    // The library sends three datagrams within 0.7 s and then waits.
+    let (socket, address) = dead();
+    let clock = Clock::system();
+    let resolver = resolver(&[address], Duration::from_secs(3), &clock);
+    let query = query(Kind::Txt, "one.test");
+    let deadline = clock.instant() + resolver.budget();
+    let asking = tokio::spawn(async move { resolver.ask(&query, deadline).await });
+    let socket = tokio::net::UdpSocket::from_std(socket).unwrap();
+    for _ in 0..3 {
+        socket.recv_from(&mut [0; 600]).await.unwrap();
+    }
+    drop(socket);
+    let _server = Server::start_on(address, Zone::new().txt("one.test", "x")).unwrap();
+    assert_eq!(*asking.await.unwrap().answer, texts(&["x"]));
+}
+
+#[tokio::test]
+async fn a_late_answer_is_an_answer() {
+    let zone = Zone::new().txt("one.test", "x");
+    let zone = zone.delay("one.test", Duration::from_millis(2500));
+    let site = Site::within(zone, Duration::from_secs(5));
+    assert_eq!(site.ask(Kind::Txt, "one.test").await, texts(&["x"]));
+}
+
+#[tokio::test]
 async fn a_server_goes_down_and_comes_back() {
     let mut site = Site::within(Zone::new().txt("one.test", "x"), Duration::from_millis(400));
     site.server.stop();
