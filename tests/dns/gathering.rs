@@ -82,7 +82,7 @@ async fn questions_are_asked_side_by_side() {
     let begun = site.clock.instant();
     let gathered = site.resolver.gather(site.deadline(), all(&queries)).await;
     assert!(
-        (site.clock.instant() - begun) < Duration::from_secs(2),
+        (site.clock.instant() - begun) < Duration::from_secs(3),
         "20 times 200 ms"
     );
     assert!(gathered.value.iter().all(|answer| *answer == texts(&["x"])));
