@@ -1,0 +1,364 @@
+//! Macro strings (RFC 7208 section 7): read strictly, printed back, expanded to names.
+//!
+//! Expansion is for names alone: the texts behind `exp=` are never fetched, so `%{c}`, `%{r}` and
+//! `%{t}` have nothing to expand to.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use crate::model::dns::DnsName;
+
+use super::Identity;
+
+/// A sequence of literals and macros.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct MacroString(Vec<Part>);
+
+/// Where a macro string stands: what may be in it depends on that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A `domain-spec` that is looked up during the evaluation.
+    Target,
+    /// The `domain-spec` of `exp=`.
+    Explanation,
+    /// The value of a modifier that nobody knows: any macro string, also an empty one.
+    Foreign,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Part {
+    /// Visible ASCII without `%`.
+    Literal(String),
+    /// `%%`, `%_` and `%-`, by their second character.
+    Escape(char),
+    Macro(Macro),
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Macro {
+    letter: Letter,
+    /// Written in upper case: escaped as in URLs.
+    escaped: bool,
+    /// How many parts are kept, counted from the right; never 0.
+    keep: Option<u32>,
+    reverse: bool,
+    /// Where the value is split; empty means at dots.
+    delimiters: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Letter {
+    Sender,
+    Local,
+    SenderDomain,
+    Domain,
+    Address,
+    Validated,
+    Helo,
+    AddressText,
+    Receiver,
+    Time,
+    Version,
+}
+
+const LETTERS: &[(char, Letter)] = &[
+    ('s', Letter::Sender),
+    ('l', Letter::Local),
+    ('o', Letter::SenderDomain),
+    ('d', Letter::Domain),
+    ('i', Letter::Address),
+    ('p', Letter::Validated),
+    ('h', Letter::Helo),
+    ('c', Letter::AddressText),
+    ('r', Letter::Receiver),
+    ('t', Letter::Time),
+    ('v', Letter::Version),
+];
+
+/// What a macro string becomes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Expansion {
+    /// A name that can be looked up.
+    Name(DnsName),
+    /// Something that is no name.
+    NoName,
+    /// It needs the client's address, and there is none.
+    NeedsAddress,
+}
+
+impl MacroString {
+    /// Reads a macro string of visible ASCII. `None` if the grammar does not allow it there.
+    pub fn parse(text: &str, place: Place) -> Option<MacroString> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            if first != '%' {
+                let end = rest.find('%').unwrap_or(rest.len());
+                let literal = &rest[..end];
+                if !literal.bytes().all(|b| b.is_ascii_graphic()) {
+                    return None;
+                }
+                parts.push(Part::Literal(literal.to_owned()));
+                rest = &rest[end..];
+                continue;
+            }
+            match rest.chars().nth(1)? {
+                escape @ ('%' | '_' | '-') => {
+                    parts.push(Part::Escape(escape));
+                    rest = &rest[2..];
+                }
+                '{' => {
+                    let end = rest.find('}')?;
+                    parts.push(Part::Macro(Macro::parse(&rest[2..end], place)?));
+                    rest = &rest[end + 1..];
+                }
+                _ => return None,
+            }
+        }
+        let string = MacroString(parts);
+        match place {
+            Place::Target | Place::Explanation => string.ends_as_a_name().then_some(string),
+            Place::Foreign => Some(string),
+        }
+    }
+
+    /// `domain-end`: a macro, or a dot and a top label, which may have a dot behind it.
+    fn ends_as_a_name(&self) -> bool {
+        match self.0.last() {
+            // `%%`, `%_` and `%-` are macro-expand too, so the grammar lets them end a name.
+            Some(Part::Macro(_) | Part::Escape(_)) => true,
+            Some(Part::Literal(literal)) => {
+                let literal = literal.strip_suffix('.').unwrap_or(literal);
+                literal
+                    .rsplit_once('.')
+                    .is_some_and(|(_, label)| is_top_label(label))
+            }
+            None => false,
+        }
+    }
+
+    /// Whether the local part of the sender goes into it.
+    pub fn asks_for_sender(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Macro(macro_) => matches!(macro_.letter, Letter::Sender | Letter::Local),
+            Part::Literal(_) | Part::Escape(_) => false,
+        })
+    }
+
+    /// The name that it stands for, in the record of `domain`, for a client at `address`. What is
+    /// longer than 253 bytes loses labels on the left (RFC 7208 7.3).
+    pub fn expand(
+        &self,
+        domain: &DnsName,
+        address: Option<IpAddr>,
+        identity: &Identity<'_>,
+    ) -> Expansion {
+        let mut text = String::new();
+        for part in &self.0 {
+            match part {
+                Part::Literal(literal) => text.push_str(literal),
+                Part::Escape('_') => text.push(' '),
+                Part::Escape('-') => text.push_str("%20"),
+                Part::Escape(_) => text.push('%'),
+                Part::Macro(macro_) => match macro_.value(domain, address, identity) {
+                    Some(value) => text.push_str(&value),
+                    None => return Expansion::NeedsAddress,
+                },
+            }
+        }
+        match DnsName::parse(fit(&text)) {
+            Ok(name) => Expansion::Name(name),
+            Err(_) => Expansion::NoName,
+        }
+    }
+}
+
+/// The longest right-hand part of a name, in whole labels, that is at most 253 bytes long.
+pub(super) fn fit(name: &str) -> &str {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut rest = name;
+    while rest.len() > 253 {
+        match rest.split_once('.') {
+            Some((_, right)) => rest = right,
+            None => return rest,
+        }
+    }
+    rest
+}
+
+/// `toplabel`: letters, digits and inner hyphens, and not digits alone.
+fn is_top_label(label: &str) -> bool {
+    !label.is_empty()
+        && label
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !label.bytes().all(|b| b.is_ascii_digit())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+impl Macro {
+    /// Reads what stands between the braces.
+    fn parse(text: &str, place: Place) -> Option<Macro> {
+        let first = text.chars().next()?;
+        let (_, letter) = LETTERS
+            .iter()
+            .find(|(c, _)| *c == first.to_ascii_lowercase())?;
+        match letter {
+            Letter::AddressText | Letter::Receiver | Letter::Time if place == Place::Target => {
+                return None;
+            }
+            _ => {}
+        }
+        let rest = &text[1..];
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, rest) = rest.split_at(digits);
+        let keep = match number.trim_start_matches('0') {
+            "" if number.is_empty() => None,
+            "" => return None,
+            // No value has as many parts as do not fit into 32 bits.
+            number => Some(number.parse().unwrap_or(u32::MAX)),
+        };
+        let delimiters = rest.strip_prefix(['r', 'R']);
+        let reverse = delimiters.is_some();
+        let delimiters = delimiters.unwrap_or(rest);
+        if !delimiters.chars().all(|c| ".-+,/_=".contains(c)) {
+            return None;
+        }
+        Some(Macro {
+            letter: *letter,
+            escaped: first.is_ascii_uppercase(),
+            keep,
+            reverse,
+            delimiters: delimiters.to_owned(),
+        })
+    }
+
+    /// What it stands for; `None` without the address that it needs.
+    fn value(
+        &self,
+        domain: &DnsName,
+        address: Option<IpAddr>,
+        identity: &Identity<'_>,
+    ) -> Option<String> {
+        let value = match self.letter {
+            Letter::Sender => format!("{}@{}", identity.local, identity.domain),
+            Letter::Local => identity.local.to_owned(),
+            Letter::SenderDomain => identity.domain.to_string(),
+            Letter::Domain => domain.to_string(),
+            Letter::Address => dotted(address?),
+            Letter::Validated | Letter::Receiver => "unknown".to_owned(),
+            Letter::Helo => identity.helo.to_string(),
+            Letter::AddressText => address?.to_string(),
+            // Only in texts that are never fetched.
+            Letter::Time => "0".to_owned(),
+            Letter::Version => match address? {
+                IpAddr::V4(_) => "in-addr".to_owned(),
+                IpAddr::V6(_) => "ip6".to_owned(),
+            },
+        };
+        let value = self.transform(value);
+        Some(if self.escaped {
+            url_escape(&value)
+        } else {
+            value
+        })
+    }
+
+    fn transform(&self, value: String) -> String {
+        if self.keep.is_none() && !self.reverse && self.delimiters.is_empty() {
+            return value;
+        }
+        let is_delimiter = |c: char| {
+            if self.delimiters.is_empty() {
+                c == '.'
+            } else {
+                self.delimiters.contains(c)
+            }
+        };
+        let split: Vec<&str> = value.split(is_delimiter).collect();
+        let last = split.len() - 1;
+        // "Separated by one or more of the specified delimiter characters": a row is one.
+        let mut parts: Vec<&str> = split
+            .into_iter()
+            .enumerate()
+            .filter(|(i, part)| !part.is_empty() || *i == 0 || *i == last)
+            .map(|(_, part)| part)
+            .collect();
+        if self.reverse {
+            parts.reverse();
+        }
+        let keep = self.keep.map_or(parts.len(), |keep| {
+            usize::try_from(keep).unwrap_or(usize::MAX).min(parts.len())
+        });
+        parts[parts.len() - keep..].join(".")
+    }
+}
+
+/// `%{i}`: an IPv4 address as it is, an IPv6 address as 32 digits with dots between.
+fn dotted(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => {
+            let digits = format!("{:032x}", u128::from(v6));
+            let mut dotted = String::with_capacity(63);
+            for digit in digits.chars() {
+                if !dotted.is_empty() {
+                    dotted.push('.');
+                }
+                dotted.push(digit);
+            }
+            dotted
+        }
+    }
+}
+
+/// Everything outside RFC 3986's "unreserved" as `%XX`.
+fn url_escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
+}
+
+impl fmt::Display for MacroString {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.0 {
+            match part {
+                Part::Literal(literal) => f.write_str(literal)?,
+                Part::Escape(c) => write!(f, "%{c}")?,
+                Part::Macro(macro_) => macro_.fmt(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Macro {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letter = LETTERS
+            .iter()
+            .find(|(_, letter)| *letter == self.letter)
+            .map_or('d', |(c, _)| *c);
+        let letter = if self.escaped {
+            letter.to_ascii_uppercase()
+        } else {
+            letter
+        };
+        write!(f, "%{{{letter}")?;
+        if let Some(keep) = self.keep {
+            write!(f, "{keep}")?;
+        }
+        write!(
+            f,
+            "{}{}}}",
+            if self.reverse { "r" } else { "" },
+            self.delimiters
+        )
+    }
+}
