@@ -17,10 +17,8 @@ pub struct MacroString(Vec<Part>);
 /// Where a macro string stands: what may be in it depends on that.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Place {
-    /// A `domain-spec` that is looked up during the evaluation.
+    /// A `domain-spec`: it ends like a name, and has no macro that is for texts alone.
     Target,
-    /// The `domain-spec` of `exp=`.
-    Explanation,
     /// The value of a modifier that nobody knows: any macro string, also an empty one.
     Foreign,
 }
@@ -117,7 +115,7 @@ impl MacroString {
         }
         let string = MacroString(parts);
         match place {
-            Place::Target | Place::Explanation => string.ends_as_a_name().then_some(string),
+            Place::Target => string.ends_as_a_name().then_some(string),
             Place::Foreign => Some(string),
         }
     }

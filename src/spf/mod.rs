@@ -187,10 +187,15 @@ pub fn assess(
     }
 }
 
-/// `check_host()` of RFC 7208 section 4, with three departures that can only refuse more: `ptr`
-/// never matches and asks nothing (5.5 advises against it), `%{p}` is `unknown`, and the text
-/// behind `exp=` is never fetched. More than ten mail exchangers are a *permerror* wherever a
-/// match may stand among them: their order is not the domain's to choose.
+/// `check_host()` of RFC 7208 section 4. Where it departs on purpose:
+///
+/// * `ptr` costs its look-up, asks nothing and never matches (5.5: "SHOULD NOT be published"), and
+///   `%{p}` is `unknown`;
+/// * the text behind `exp=` is never fetched;
+/// * more than ten mail exchangers are a *permerror* also if one of the first ten would match:
+///   those of equal preference come in any order;
+/// * an `include` of what is no name is a *permerror* (4.8 leaves it open), other terms with such
+///   a name do not match; a name with a space in it is none.
 pub fn check_host(ip: IpAddr, identity: &Identity<'_>, known: &Known) -> Result<Checked, Unknown> {
     assessment::check_host(ip, identity, known)
 }

@@ -150,7 +150,7 @@ impl Record {
                 None => Ok(()),
             }
         } else if name.eq_ignore_ascii_case("exp") {
-            let value = MacroString::parse(value, Place::Explanation).ok_or_else(wrong)?;
+            let value = MacroString::parse(value, Place::Target).ok_or_else(wrong)?;
             match self.exp.replace(value) {
                 Some(_) => Err(SyntaxError::Twice("exp=")),
                 None => Ok(()),
