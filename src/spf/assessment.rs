@@ -6,10 +6,11 @@ use ipnet::IpNet;
 
 use crate::model::dns::{DnsName, Known, Unknown};
 
+use super::end::{End, Stop};
 use super::record::{Qualifier, Record};
 use super::second_opinion::{self, Opinion};
 use super::tree::{Fault, FaultKind, Outcome, Step, Visit, shown};
-use super::walk::{Aim, End, Stop, Walk};
+use super::walk::{Aim, Walk};
 use super::{Assessment, Checked, Evaluation, Identity, Judge, Shortfall, SpfResult};
 
 /// Exactly one record, valid as a whole, and not just `-all`.

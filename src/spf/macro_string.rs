@@ -143,6 +143,17 @@ impl MacroString {
         })
     }
 
+    /// Whether the address of the client goes into it.
+    fn needs_address(&self) -> bool {
+        self.0.iter().any(|part| match part {
+            Part::Macro(macro_) => matches!(
+                macro_.letter,
+                Letter::Address | Letter::AddressText | Letter::Version
+            ),
+            Part::Literal(_) | Part::Escape(_) => false,
+        })
+    }
+
     /// The name that it stands for, in the record of `domain`, for a client at `address`. What is
     /// longer than 253 bytes loses labels on the left (RFC 7208 7.3).
     pub fn expand(
@@ -151,22 +162,41 @@ impl MacroString {
         address: Option<IpAddr>,
         identity: &Identity<'_>,
     ) -> Expansion {
-        let mut text = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Literal(literal) => text.push_str(literal),
-                Part::Escape('_') => text.push(' '),
-                Part::Escape('-') => text.push_str("%20"),
-                Part::Escape(_) => text.push('%'),
-                Part::Macro(macro_) => match macro_.value(domain, address, identity) {
-                    Some(value) => text.push_str(&value),
-                    None => return Expansion::NeedsAddress,
-                },
+        if address.is_none() && self.needs_address() {
+            return Expansion::NeedsAddress;
+        }
+        // From the right, and no further than matters, so that a record full of macros does not
+        // grow into megabytes.
+        let mut values = Vec::new();
+        let mut length = 0;
+        for part in self.0.iter().rev() {
+            let value = part.value(domain, address, identity);
+            length += value.len();
+            values.push(value);
+            if length > ENOUGH {
+                break;
             }
         }
+        values.reverse();
+        let text = values.concat();
         match DnsName::parse(fit(&text)) {
             Ok(name) => Expansion::Name(name),
             Err(_) => Expansion::NoName,
+        }
+    }
+}
+
+/// Of an expansion, the bytes on the right that can matter: a name's 253 and the dot before.
+const ENOUGH: usize = 256;
+
+impl Part {
+    fn value(&self, domain: &DnsName, address: Option<IpAddr>, identity: &Identity<'_>) -> String {
+        match self {
+            Part::Literal(literal) => literal.clone(),
+            Part::Escape('_') => " ".to_owned(),
+            Part::Escape('-') => "%20".to_owned(),
+            Part::Escape(_) => "%".to_owned(),
+            Part::Macro(macro_) => macro_.value(domain, address, identity),
         }
     }
 }
@@ -202,11 +232,12 @@ impl Macro {
         let (_, letter) = LETTERS
             .iter()
             .find(|(c, _)| *c == first.to_ascii_lowercase())?;
-        match letter {
-            Letter::AddressText | Letter::Receiver | Letter::Time if place == Place::Target => {
-                return None;
-            }
-            _ => {}
+        let for_texts = matches!(
+            letter,
+            Letter::AddressText | Letter::Receiver | Letter::Time
+        );
+        if for_texts && place == Place::Target {
+            return None;
         }
         let rest = &text[1..];
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -232,35 +263,29 @@ impl Macro {
         })
     }
 
-    /// What it stands for; `None` without the address that it needs.
-    fn value(
-        &self,
-        domain: &DnsName,
-        address: Option<IpAddr>,
-        identity: &Identity<'_>,
-    ) -> Option<String> {
+    /// What it stands for. Without an address, what needs one stands for nothing.
+    fn value(&self, domain: &DnsName, address: Option<IpAddr>, identity: &Identity<'_>) -> String {
         let value = match self.letter {
             Letter::Sender => format!("{}@{}", identity.local, identity.domain),
             Letter::Local => identity.local.to_owned(),
             Letter::SenderDomain => identity.domain.to_string(),
             Letter::Domain => domain.to_string(),
-            Letter::Address => dotted(address?),
-            Letter::Validated | Letter::Receiver => "unknown".to_owned(),
+            Letter::Address => address.map(dotted).unwrap_or_default(),
             Letter::Helo => identity.helo.to_string(),
-            Letter::AddressText => address?.to_string(),
-            // Only in texts that are never fetched.
-            Letter::Time => "0".to_owned(),
-            Letter::Version => match address? {
-                IpAddr::V4(_) => "in-addr".to_owned(),
-                IpAddr::V6(_) => "ip6".to_owned(),
+            Letter::Version => match address {
+                Some(IpAddr::V4(_)) => "in-addr".to_owned(),
+                Some(IpAddr::V6(_)) => "ip6".to_owned(),
+                None => String::new(),
             },
+            Letter::AddressText => address.map(|a| a.to_string()).unwrap_or_default(),
+            // Validated names are not looked for; the others are for texts, never for names.
+            Letter::Validated | Letter::Receiver | Letter::Time => "unknown".to_owned(),
         };
         let value = self.transform(value);
-        Some(if self.escaped {
-            url_escape(&value)
-        } else {
-            value
-        })
+        match self.escaped {
+            true => url_escape(&value),
+            false => value,
+        }
     }
 
     fn transform(&self, value: String) -> String {

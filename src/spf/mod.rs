@@ -5,7 +5,9 @@
 //! domain publish SPF at all, does it include this relay, does `check_host()` pass for this
 //! relay's addresses. No network, no clock, no log.
 
+mod addresses;
 mod assessment;
+mod end;
 pub mod macro_string;
 pub mod publication;
 pub mod record;

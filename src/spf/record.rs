@@ -195,6 +195,17 @@ impl Record {
     }
 }
 
+/// The terms of a valid record that are evaluated, as they are written: without `exp=`, which is
+/// never fetched, and without modifiers that nobody knows, which "MUST be ignored" (section 6).
+pub(super) fn evaluated(text: &str) -> String {
+    let counts = |term: &&str| {
+        modifier(term).is_none_or(|(name, _)| {
+            name.eq_ignore_ascii_case("redirect") || term.eq_ignore_ascii_case("v=spf1")
+        })
+    };
+    text.split(' ').filter(counts).collect::<Vec<_>>().join(" ")
+}
+
 /// Splits `name=value`, if the term is a modifier: its name begins with a letter and goes on with
 /// letters, digits, `-`, `_` and `.`.
 fn modifier(term: &str) -> Option<(&str, &str)> {

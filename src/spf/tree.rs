@@ -135,6 +135,11 @@ impl Visit {
         line
     }
 
+    /// Whether the walk ended in this record, or behind it.
+    fn decides(&self) -> bool {
+        self.fault.is_some() || self.steps.iter().any(|step| step.outcome.decides())
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let indent = depth * 2;
         match &self.record {
@@ -148,7 +153,13 @@ impl Visit {
             writeln!(f, "{:indent$}  {}", "", fault.kind)?;
         }
         for step in &self.steps {
-            writeln!(f, "{:indent$}  {}: {}", "", step.term, step.outcome)?;
+            // What is wrong further inside is said there, once.
+            let wrong = matches!(step.outcome, Outcome::Fault(_) | Outcome::Unavailable(..));
+            let inside = step.inside.as_ref();
+            match wrong && inside.is_some_and(|inside| inside.decides()) {
+                true => writeln!(f, "{:indent$}  {}", "", step.term)?,
+                false => writeln!(f, "{:indent$}  {}: {}", "", step.term, step.outcome)?,
+            }
             if let Some(inside) = &step.inside {
                 inside.write(f, depth + 2)?;
             }

@@ -6,9 +6,11 @@
 
 use std::net::IpAddr;
 
-use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Trouble, Unknown};
+use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Unknown};
 
 use super::Identity;
+use super::addresses::needs_address;
+use super::end::{End, Halt, Met, Stop, settle};
 use super::macro_string::{Expansion, MacroString};
 use super::publication;
 use super::record::{Directive, Mechanism, Prefixes, Qualifier, Record};
@@ -18,8 +20,6 @@ use super::tree::{Fault, FaultKind, Outcome, Step, Visit, shown};
 const MAX_LOOKUPS: usize = 10;
 /// Look-ups that find nothing, over the whole tree.
 const MAX_VOIDS: usize = 2;
-/// Mail exchangers of one term.
-const MAX_EXCHANGERS: usize = 10;
 
 /// What a walk is for.
 #[derive(Clone, Copy, Debug)]
@@ -33,70 +33,11 @@ pub(super) enum Aim<'a> {
     },
 }
 
-/// How a record ended.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum End {
-    /// A mechanism matched.
-    Match(Qualifier),
-    /// Everything was looked at, and nothing decided.
-    Through,
-    /// The relay is included.
-    Hit,
-    /// There is no record.
-    NoRecord,
-    /// The whole walk ends.
-    Stop(Stop),
-}
-
-/// Why a walk ends before its end.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Stop {
-    Fault(Fault),
-    Unavailable(Query, Trouble),
-}
-
-/// Why a look-up has no answer to go on with.
-enum Halt {
-    Unknown(Unknown),
-    Unavailable(Query, Trouble),
-    Fault(FaultKind),
-}
-
-impl From<Unknown> for Halt {
-    fn from(unknown: Unknown) -> Halt {
-        Halt::Unknown(unknown)
-    }
-}
-
-impl From<FaultKind> for Halt {
-    fn from(kind: FaultKind) -> Halt {
-        Halt::Fault(kind)
-    }
-}
-
-/// What a term came to, and the record that it led to.
-struct Met {
-    outcome: Outcome,
-    inside: Option<Box<Visit>>,
-    /// `None`: the walk goes on with the next term.
-    end: Option<End>,
-}
-
-impl Met {
-    fn only(outcome: Outcome) -> Met {
-        Met {
-            outcome,
-            inside: None,
-            end: None,
-        }
-    }
-}
-
 /// A walk that has begun.
 pub(super) struct Walk<'a> {
-    aim: Aim<'a>,
+    pub(super) aim: Aim<'a>,
     identity: &'a Identity<'a>,
-    known: &'a Known,
+    pub(super) known: &'a Known,
     pub(super) lookups: usize,
     pub(super) voids: usize,
     pub(super) depends_on_sender: bool,
@@ -308,95 +249,7 @@ impl<'a> Walk<'a> {
         })
     }
 
-    fn addresses(
-        &mut self,
-        target: Option<&MacroString>,
-        prefixes: Prefixes,
-        domain: &DnsName,
-    ) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(target, domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
-        };
-        match self.ask(&name, self.family())? {
-            Some(records) => Ok(Met::only(self.any_within(records, prefixes))),
-            None => self.void(),
-        }
-    }
-
-    fn exchangers(
-        &mut self,
-        target: Option<&MacroString>,
-        prefixes: Prefixes,
-        domain: &DnsName,
-    ) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(target, domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
-        };
-        let Some(Records::Mx(exchangers)) = self.ask(&name, Kind::Mx)? else {
-            return self.void();
-        };
-        if exchangers.len() > MAX_EXCHANGERS {
-            return Err(FaultKind::Exchangers(exchangers.len()).into());
-        }
-        let mut exchangers: Vec<&(u16, DnsName)> = exchangers.iter().collect();
-        exchangers.sort();
-        self.all_known(&exchangers)?;
-        let mut outcome = self.matched(false);
-        for (_, host) in exchangers {
-            match self.ask(host, self.family())? {
-                Some(records) => {
-                    if self.any_within(records, prefixes) == Outcome::Match {
-                        outcome = Outcome::Match;
-                        break;
-                    }
-                }
-                None => {
-                    self.void()?;
-                }
-            }
-        }
-        Ok(Met::only(outcome))
-    }
-
-    /// Whether every exchanger's addresses are known; what is not is asked together.
-    fn all_known(&self, exchangers: &[&(u16, DnsName)]) -> Result<(), Unknown> {
-        let mut missing = Vec::new();
-        for (_, host) in exchangers {
-            let query = Query {
-                name: host.clone(),
-                kind: self.family(),
-            };
-            if self.known.get(&query).is_err() && !missing.contains(&query) {
-                missing.push(query);
-            }
-        }
-        match missing.is_empty() {
-            true => Ok(()),
-            false => Err(Unknown(missing)),
-        }
-    }
-
-    /// `exists` asks for IPv4 addresses, also for a client with IPv6 (5.7).
-    fn exists(&mut self, target: &MacroString, domain: &DnsName) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(Some(target), domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
-        };
-        match self.ask(&name, Kind::A)? {
-            Some(_) => Ok(Met::only(self.matched(true))),
-            None => self.void(),
-        }
-    }
-
-    fn expand(&mut self, target: Option<&MacroString>, domain: &DnsName) -> Expansion {
+    pub(super) fn expand(&mut self, target: Option<&MacroString>, domain: &DnsName) -> Expansion {
         let Some(target) = target else {
             return Expansion::Name(domain.clone());
         };
@@ -406,23 +259,15 @@ impl<'a> Walk<'a> {
         target.expand(domain, self.address(), self.identity)
     }
 
-    fn address(&self) -> Option<IpAddr> {
+    pub(super) fn address(&self) -> Option<IpAddr> {
         match self.aim {
             Aim::Client(address) => Some(address),
             Aim::Relay { address, .. } => address,
         }
     }
 
-    /// Only addresses of the client's family are asked for.
-    fn family(&self) -> Kind {
-        match self.address() {
-            Some(IpAddr::V6(_)) => Kind::Aaaa,
-            Some(IpAddr::V4(_)) | None => Kind::A,
-        }
-    }
-
     /// What a term that applies, or does not, means for the aim.
-    fn matched(&self, applies: bool) -> Outcome {
+    pub(super) fn matched(&self, applies: bool) -> Outcome {
         match (self.aim, applies) {
             (Aim::Client(_), true) => Outcome::Match,
             (Aim::Client(_), false) => Outcome::NoMatch,
@@ -437,23 +282,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn any_within(&self, records: &Records, prefixes: Prefixes) -> Outcome {
-        let Aim::Client(client) = self.aim else {
-            return self.matched(false);
-        };
-        self.matched(match records {
-            Records::A(found) => found
-                .iter()
-                .any(|address| prefixes.agree(IpAddr::V4(*address), client)),
-            Records::Aaaa(found) => found
-                .iter()
-                .any(|address| prefixes.agree(IpAddr::V6(*address), client)),
-            Records::Txt(_) | Records::Mx(_) => false,
-        })
-    }
-
     /// The records of a kind at a name; `None` if there are none.
-    fn ask(&self, name: &DnsName, kind: Kind) -> Result<Option<&'a Records>, Halt> {
+    pub(super) fn ask(&self, name: &DnsName, kind: Kind) -> Result<Option<&'a Records>, Halt> {
         let query = Query {
             name: name.clone(),
             kind,
@@ -466,7 +296,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts a term that costs a look-up.
-    fn count(&mut self) -> Result<(), Halt> {
+    pub(super) fn count(&mut self) -> Result<(), Halt> {
         if self.lookups == MAX_LOOKUPS {
             return Err(FaultKind::Lookups.into());
         }
@@ -475,7 +305,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Counts a look-up that found nothing.
-    fn void(&mut self) -> Result<Met, Halt> {
+    pub(super) fn void(&mut self) -> Result<Met, Halt> {
         self.voids += 1;
         if self.voids > MAX_VOIDS {
             return Err(FaultKind::Voids.into());
@@ -489,51 +319,6 @@ impl<'a> Walk<'a> {
 enum Link {
     Include,
     Redirect,
-}
-
-/// A term whose name cannot be looked up does not match (RFC 7208 4.8), and finds nothing out.
-fn no_name() -> Met {
-    Met::only(Outcome::NotFollowed("this gives no valid name"))
-}
-
-fn needs_address() -> Met {
-    Met::only(Outcome::NotFollowed("needs an egress address"))
-}
-
-/// Says where a fault is, and lets what is unknown through.
-fn settle(met: Result<Met, Halt>, domain: &DnsName, term: &str) -> Result<Met, Unknown> {
-    let fault = |kind| {
-        Stop::Fault(Fault {
-            record: domain.clone(),
-            term: Some(term.to_owned()),
-            kind,
-        })
-    };
-    let (stop, inside) = match met {
-        Ok(Met {
-            outcome: Outcome::Fault(kind),
-            inside,
-            end: None,
-        }) => (fault(kind), inside),
-        Ok(met) => return Ok(met),
-        Err(Halt::Unknown(unknown)) => return Err(unknown),
-        Err(Halt::Unavailable(query, trouble)) => (Stop::Unavailable(query, trouble), None),
-        Err(Halt::Fault(kind)) => (fault(kind), None),
-    };
-    Ok(Met {
-        outcome: stop.outcome(),
-        inside,
-        end: Some(End::Stop(stop)),
-    })
-}
-
-impl Stop {
-    fn outcome(&self) -> Outcome {
-        match self {
-            Stop::Fault(fault) => Outcome::Fault(fault.kind.clone()),
-            Stop::Unavailable(query, trouble) => Outcome::Unavailable(query.clone(), *trouble),
-        }
-    }
 }
 
 impl Step {

@@ -2,12 +2,13 @@
 //! know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use outgate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Trouble, Unknown};
 
 /// What there is at a name.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Node {
     pub txt: Vec<Vec<u8>>,
     pub mx: Vec<(u16, DnsName)>,
@@ -18,6 +19,21 @@ pub struct Node {
     pub trouble: BTreeMap<Kind, Trouble>,
     /// For every kind that has no records.
     pub otherwise: Option<Trouble>,
+}
+
+/// With texts that a person can read.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for txt in &self.txt {
+            write!(f, "TXT {:?} ", String::from_utf8_lossy(txt))?;
+        }
+        write!(f, "MX {:?} A {:?} AAAA {:?} ", self.mx, self.a, self.aaaa)?;
+        write!(
+            f,
+            "{:?} {:?} {:?}",
+            self.cname, self.trouble, self.otherwise
+        )
+    }
 }
 
 /// Names and what there is.
