@@ -26,7 +26,7 @@ impl Walk<'_> {
             Expansion::NoName => return Ok(no_name()),
             Expansion::NeedsAddress => return Ok(needs_address()),
         };
-        match self.ask(&name, self.family())? {
+        match self.library.ask(&name, self.family())? {
             Some(records) => Ok(Met::only(self.any_within(records, prefixes))),
             None => self.void(),
         }
@@ -44,7 +44,7 @@ impl Walk<'_> {
             Expansion::NoName => return Ok(no_name()),
             Expansion::NeedsAddress => return Ok(needs_address()),
         };
-        let Some(Records::Mx(exchangers)) = self.ask(&name, Kind::Mx)? else {
+        let Some(Records::Mx(exchangers)) = self.library.ask(&name, Kind::Mx)? else {
             return self.void();
         };
         if exchangers.len() > MAX_EXCHANGERS {
@@ -55,7 +55,7 @@ impl Walk<'_> {
         self.all_known(&exchangers)?;
         let mut outcome = self.matched(false);
         for (_, host) in exchangers {
-            match self.ask(host, self.family())? {
+            match self.library.ask(host, self.family())? {
                 Some(records) => {
                     if self.any_within(records, prefixes) == Outcome::Match {
                         outcome = Outcome::Match;
@@ -78,7 +78,7 @@ impl Walk<'_> {
                 name: host.clone(),
                 kind: self.family(),
             };
-            if self.known.get(&query).is_err() && !missing.contains(&query) {
+            if self.library.known().get(&query).is_err() && !missing.contains(&query) {
                 missing.push(query);
             }
         }
@@ -96,7 +96,7 @@ impl Walk<'_> {
             Expansion::NoName => return Ok(no_name()),
             Expansion::NeedsAddress => return Ok(needs_address()),
         };
-        match self.ask(&name, Kind::A)? {
+        match self.library.ask(&name, Kind::A)? {
             Some(_) => Ok(Met::only(self.matched(true))),
             None => self.void(),
         }

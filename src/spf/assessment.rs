@@ -4,22 +4,26 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use crate::model::dns::{DnsName, Known, Unknown};
+use crate::model::dns::{DnsName, Unknown};
 
 use super::end::{End, Stop};
-use super::record::{Qualifier, Record};
+use super::library::Library;
+use super::record::{Qualifier, Record, Redirect};
 use super::second_opinion::{self, Opinion};
-use super::tree::{Fault, FaultKind, Outcome, Step, Visit, shown};
+use super::tree::{Fault, FaultKind, Outcome, Visit};
 use super::walk::{Aim, Walk};
 use super::{Assessment, Checked, Evaluation, Identity, Judge, Shortfall, SpfResult};
 
 /// Exactly one record, valid as a whole, and not just `-all`.
-pub(super) fn published(identity: &Identity<'_>, known: &Known) -> Result<Assessment, Unknown> {
+pub(super) fn published(
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Assessment, Unknown> {
     let aim = Aim::Relay {
         name: identity.domain,
         address: None,
     };
-    let walk = Walk::new(aim, identity, known);
+    let walk = Walk::new(aim, identity, library);
     let (mut visit, found) = walk.read(identity.domain)?;
     let verdict = match found {
         Ok(Some(record)) => {
@@ -38,16 +42,16 @@ pub(super) fn include(
     relay: &DnsName,
     address: Option<IpAddr>,
     identity: &Identity<'_>,
-    known: &Known,
+    library: &Library<'_>,
 ) -> Result<Assessment, Unknown> {
     if identity.domain == relay {
-        return published(identity, known);
+        return published(identity, library);
     }
     let aim = Aim::Relay {
         name: relay,
         address: address.map(|address| address.to_canonical()),
     };
-    let mut walk = Walk::new(aim, identity, known);
+    let mut walk = Walk::new(aim, identity, library);
     let (mut visit, found) = walk.read(identity.domain)?;
     if let Ok(Some(record)) = found
         && let Err(shortfall) = counts(&record, identity.domain, &mut visit)
@@ -70,7 +74,7 @@ pub(super) fn include(
 pub(super) fn pass(
     egress: &[IpNet],
     identity: &Identity<'_>,
-    known: &Known,
+    library: &Library<'_>,
 ) -> Result<Assessment, Unknown> {
     let mut evaluations = Vec::new();
     let mut depends_on_sender = false;
@@ -78,11 +82,11 @@ pub(super) fn pass(
     for entry in egress {
         let mut failed = None;
         for address in ends(entry) {
-            let checked = check_host(address, identity, known)?;
+            let checked = check_host(address, identity, library)?;
             depends_on_sender |= checked.depends_on_sender;
             failed = match checked.shortfall {
                 Some(shortfall) => Some(shortfall),
-                None => confirm(address, checked.result, identity, known)?,
+                None => confirm(address, checked.result, identity, library)?,
             };
             evaluations.push(checked.evaluation);
             if failed.is_some() {
@@ -125,7 +129,7 @@ fn confirm(
     address: IpAddr,
     result: SpfResult,
     identity: &Identity<'_>,
-    known: &Known,
+    library: &Library<'_>,
 ) -> Result<Option<Shortfall>, Unknown> {
     if result == SpfResult::None {
         return Ok(Some(Shortfall::Missing));
@@ -137,26 +141,28 @@ fn confirm(
             by: Judge::Own,
         }));
     }
-    Ok(match second_opinion::ask(address, identity, known)? {
-        Opinion::Pass => None,
-        Opinion::Other(result) => Some(Shortfall::NotPassing {
-            address,
-            result,
-            by: Judge::MailAuth,
-        }),
-        Opinion::Unavailable(query, trouble) => Some(Shortfall::Unavailable { query, trouble }),
-        Opinion::Undecided => Some(Shortfall::Undecided { address }),
-    })
+    Ok(
+        match second_opinion::ask(address, identity, library.known())? {
+            Opinion::Pass => None,
+            Opinion::Other(result) => Some(Shortfall::NotPassing {
+                address,
+                result,
+                by: Judge::MailAuth,
+            }),
+            Opinion::Unavailable(query, trouble) => Some(Shortfall::Unavailable { query, trouble }),
+            Opinion::Undecided => Some(Shortfall::Undecided { address }),
+        },
+    )
 }
 
 /// `check_host()`.
 pub(super) fn check_host(
     ip: IpAddr,
     identity: &Identity<'_>,
-    known: &Known,
+    library: &Library<'_>,
 ) -> Result<Checked, Unknown> {
     let ip = ip.to_canonical();
-    let mut walk = Walk::new(Aim::Client(ip), identity, known);
+    let mut walk = Walk::new(Aim::Client(ip), identity, library);
     // A single label is no domain that sends mail (RFC 7208 4.3).
     let (tree, end) = match identity.domain.as_str().contains('.') {
         true => walk.visit(identity.domain, false)?,
@@ -203,17 +209,11 @@ fn counts(record: &Record, domain: &DnsName, visit: &mut Visit) -> Result<(), Sh
 
 /// Shows the terms of a record that was read and not walked.
 fn list(record: &Record, visit: &mut Visit) {
-    let redirect = record
-        .redirect
-        .iter()
-        .map(|target| format!("redirect={target}"));
-    let terms = record.directives.iter().map(ToString::to_string);
-    for term in terms.chain(redirect) {
-        visit.push(Step {
-            term: shown(&term),
-            outcome: Outcome::NotReached,
-            inside: None,
-        });
+    for directive in &record.directives {
+        visit.push(directive, Outcome::NotReached, None);
+    }
+    if let Some(redirect) = &record.redirect {
+        visit.push(&Redirect(redirect), Outcome::NotReached, None);
     }
 }
 

@@ -1,9 +1,11 @@
 //! How a term, a record and a walk end.
 
+use std::fmt;
+
 use crate::model::dns::{DnsName, Query, Trouble, Unknown};
 
 use super::record::Qualifier;
-use super::tree::{Fault, FaultKind, Outcome, Visit};
+use super::tree::{Fault, FaultKind, Outcome, Visit, shown};
 
 /// How a record ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -65,11 +67,15 @@ impl Met {
 }
 
 /// Says where a fault is, and lets what is unknown through.
-pub(super) fn settle(met: Result<Met, Halt>, domain: &DnsName, term: &str) -> Result<Met, Unknown> {
+pub(super) fn settle(
+    met: Result<Met, Halt>,
+    domain: &DnsName,
+    term: &dyn fmt::Display,
+) -> Result<Met, Unknown> {
     let fault = |kind| {
         Stop::Fault(Fault {
             record: domain.clone(),
-            term: Some(term.to_owned()),
+            term: Some(shown(&term.to_string())),
             kind,
         })
     };

@@ -385,3 +385,149 @@ impl fmt::Display for Macro {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expand(text: &str, local: &str, address: &str) -> Expansion {
+        let domain = DnsName::parse("email.example.com").unwrap();
+        let identity = Identity {
+            domain: &domain,
+            local,
+            helo: &DnsName::parse("mx.example.net").unwrap(),
+        };
+        MacroString::parse(text, Place::Target).unwrap().expand(
+            &domain,
+            address.parse().ok(),
+            &identity,
+        )
+    }
+
+    /// The table of RFC 7208 7.4.
+    #[test]
+    fn expands_as_the_rfc_says() {
+        for (text, expected) in [
+            ("%{s}", "strong-bad@email.example.com"),
+            ("%{o}", "email.example.com"),
+            ("%{d}", "email.example.com"),
+            ("%{d4}", "email.example.com"),
+            ("%{d3}", "email.example.com"),
+            ("%{d2}", "example.com"),
+            ("%{d1}", "com"),
+            ("%{dr}", "com.example.email"),
+            ("%{d2r}", "example.email"),
+            ("%{l}", "strong-bad"),
+            ("%{l-}", "strong.bad"),
+            ("%{lr}", "strong-bad"),
+            ("%{lr-}", "bad.strong"),
+            ("%{l1r-}", "strong"),
+            ("%{h}", "mx.example.net"),
+            ("%{p}.x.example", "unknown.x.example"),
+            (
+                "%{ir}.%{v}._spf.%{d2}",
+                "3.2.0.192.in-addr._spf.example.com",
+            ),
+            ("%{lr-}.lp._spf.%{d2}", "bad.strong.lp._spf.example.com"),
+            (
+                "%{lr-}.lp.%{ir}.%{v}._spf.%{d2}",
+                "bad.strong.lp.3.2.0.192.in-addr._spf.example.com",
+            ),
+            (
+                "%{d2}.trusted-domains.example.net",
+                "example.com.trusted-domains.example.net",
+            ),
+        ] {
+            let name = DnsName::parse(expected).unwrap();
+            assert_eq!(
+                expand(text, "strong-bad", "192.0.2.3"),
+                Expansion::Name(name),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            expand("%{ir}.%{v}._spf.%{d2}", "strong-bad", "2001:db8::cb01"),
+            Expansion::Name(
+                DnsName::parse(
+                    "1.0.b.c.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6._spf.example.com"
+                )
+                .unwrap()
+            )
+        );
+    }
+
+    #[test]
+    fn upper_case_escapes_as_in_urls() {
+        assert_eq!(
+            expand("%{L}.x.example", "a+b/c~d", ""),
+            Expansion::Name(DnsName::parse("a%2Bb%2Fc~d.x.example").unwrap())
+        );
+    }
+
+    #[test]
+    fn long_names_lose_labels_on_the_left() {
+        let label = "a23456789".repeat(4);
+        let text = format!("%{{l}}{}.x.example", format!(".{label}").repeat(8));
+        let Expansion::Name(name) = expand(&text, "jane", "") else {
+            panic!("{text}");
+        };
+        let kept = format!("{label}.").repeat(6) + "x.example";
+        assert_eq!(name.as_str(), kept);
+        // With one label less on the left it would not be longer than 253.
+        assert!(kept.len() <= 253 && kept.len() + 37 > 253);
+        let exact = format!(
+            "{}.b.example",
+            [
+                "c".repeat(60),
+                "d".repeat(60),
+                "e".repeat(60),
+                "f".repeat(60)
+            ]
+            .join(".")
+        );
+        assert_eq!(exact.len(), 253);
+        assert_eq!(
+            expand(&format!("%{{l}}.{exact}"), "jane", ""),
+            Expansion::Name(DnsName::parse(&exact).unwrap())
+        );
+        assert_eq!(fit(&"g".repeat(300)).len(), 300);
+    }
+
+    #[test]
+    fn what_is_no_name_and_what_needs_an_address() {
+        assert_eq!(expand("%{l}.x.example", "a b", ""), Expansion::NoName);
+        assert_eq!(expand("%{l}.x.example", "a..b", ""), Expansion::NoName);
+        assert_eq!(expand("a%_b.x.example", "jane", ""), Expansion::NoName);
+        assert_eq!(
+            expand("%{i}.x.example", "jane", ""),
+            Expansion::NeedsAddress
+        );
+        assert_eq!(
+            expand("%{v}.x.example", "jane", ""),
+            Expansion::NeedsAddress
+        );
+    }
+
+    #[test]
+    fn wrong_macros_are_not_read() {
+        for text in [
+            "", "example", "example.", ".123", "x.-com", "x.com-", "x.c_m", "%", "%{", "%{}",
+            "%{d", "%{x}", "%{d0}", "%{d00}", "%{d2s}", "%{rd}", "%{d!}", "%(d)", "%a.x.com",
+            "%{c}", "%{r}", "%{t}", "a b.com", "x.com..",
+        ] {
+            assert_eq!(MacroString::parse(text, Place::Target), None, "{text:?}");
+        }
+        for text in [
+            "x.com",
+            "x.com.",
+            "%{d}",
+            "%%",
+            "a.x--y",
+            "%{d99999999999}",
+            "%{dr.-+,/_=}",
+        ] {
+            let read = MacroString::parse(text, Place::Target);
+            assert!(read.is_some(), "{text:?}");
+        }
+    }
+}

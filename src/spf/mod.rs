@@ -8,6 +8,7 @@
 mod addresses;
 mod assessment;
 mod end;
+mod library;
 pub mod macro_string;
 pub mod publication;
 pub mod record;
@@ -22,6 +23,7 @@ use ipnet::IpNet;
 
 use crate::model::dns::{DnsName, Known, Query, Trouble, Unknown};
 
+use library::Library;
 use tree::{Fault, Visit};
 
 /// For whom a message would be sent: what the macros of a record can ask for.
@@ -180,12 +182,13 @@ pub fn assess(
     identity: &Identity<'_>,
     known: &Known,
 ) -> Result<Assessment, Unknown> {
+    let library = Library::new(known);
     match requirement {
-        Requirement::Published => assessment::published(identity, known),
+        Requirement::Published => assessment::published(identity, &library),
         Requirement::Include { relay, address } => {
-            assessment::include(relay, *address, identity, known)
+            assessment::include(relay, *address, identity, &library)
         }
-        Requirement::Pass { egress } => assessment::pass(egress, identity, known),
+        Requirement::Pass { egress } => assessment::pass(egress, identity, &library),
     }
 }
 
@@ -199,5 +202,5 @@ pub fn assess(
 /// * an `include` of what is no name is a *permerror* (4.8 leaves it open), other terms with such
 ///   a name do not match; a name with a space in it is none.
 pub fn check_host(ip: IpAddr, identity: &Identity<'_>, known: &Known) -> Result<Checked, Unknown> {
-    assessment::check_host(ip, identity, known)
+    assessment::check_host(ip, identity, &Library::new(known))
 }

@@ -307,7 +307,7 @@ impl fmt::Display for Record {
             write!(f, " {directive}")?;
         }
         if let Some(redirect) = &self.redirect {
-            write!(f, " redirect={redirect}")?;
+            write!(f, " {}", Redirect(redirect))?;
         }
         if let Some(exp) = &self.exp {
             write!(f, " exp={exp}")?;
@@ -316,6 +316,15 @@ impl fmt::Display for Record {
             write!(f, " {name}={value}")?;
         }
         Ok(())
+    }
+}
+
+/// A `redirect=` as a term.
+pub(super) struct Redirect<'a>(pub(super) &'a MacroString);
+
+impl fmt::Display for Redirect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redirect={}", self.0)
     }
 }
 

@@ -110,10 +110,19 @@ impl Visit {
         }
     }
 
-    /// Keeps a step, unless there are many and it decides nothing.
-    pub(super) fn push(&mut self, step: Step) {
-        if self.steps.len() < MAX_STEPS || step.outcome.decides() {
-            self.steps.push(step);
+    /// Keeps what came of a term, unless there are many and it decides nothing.
+    pub(super) fn push(
+        &mut self,
+        term: &dyn fmt::Display,
+        outcome: Outcome,
+        inside: Option<Box<Visit>>,
+    ) {
+        if self.steps.len() < MAX_STEPS || outcome.decides() {
+            self.steps.push(Step {
+                term: shown(&term.to_string()),
+                outcome,
+                inside,
+            });
         } else {
             self.omitted += 1;
         }

@@ -5,16 +5,17 @@
 //! ten mail exchangers a term. It reads answers that are known; it asks nobody.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Unknown};
+use crate::model::dns::{DnsName, Unknown};
 
 use super::Identity;
 use super::addresses::needs_address;
 use super::end::{End, Halt, Met, Stop, settle};
+use super::library::Library;
 use super::macro_string::{Expansion, MacroString};
-use super::publication;
-use super::record::{Directive, Mechanism, Prefixes, Qualifier, Record};
-use super::tree::{Fault, FaultKind, Outcome, Step, Visit, shown};
+use super::record::{Directive, Mechanism, Prefixes, Qualifier, Record, Redirect};
+use super::tree::{Fault, FaultKind, Outcome, Visit, shown};
 
 /// Terms that cost a look-up, over the whole tree.
 const MAX_LOOKUPS: usize = 10;
@@ -37,7 +38,7 @@ pub(super) enum Aim<'a> {
 pub(super) struct Walk<'a> {
     pub(super) aim: Aim<'a>,
     identity: &'a Identity<'a>,
-    pub(super) known: &'a Known,
+    pub(super) library: &'a Library<'a>,
     pub(super) lookups: usize,
     pub(super) voids: usize,
     pub(super) depends_on_sender: bool,
@@ -45,11 +46,15 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// Begins one.
-    pub(super) fn new(aim: Aim<'a>, identity: &'a Identity<'a>, known: &'a Known) -> Walk<'a> {
+    pub(super) fn new(
+        aim: Aim<'a>,
+        identity: &'a Identity<'a>,
+        library: &'a Library<'a>,
+    ) -> Walk<'a> {
         Walk {
             aim,
             identity,
-            known,
+            library,
             lookups: 0,
             voids: 0,
             depends_on_sender: false,
@@ -60,9 +65,9 @@ impl<'a> Walk<'a> {
     pub(super) fn read(
         &self,
         name: &DnsName,
-    ) -> Result<(Visit, Result<Option<Record>, Stop>), Unknown> {
+    ) -> Result<(Visit, Result<Option<Rc<Record>>, Stop>), Unknown> {
         let mut visit = Visit::new(name);
-        let found = match self.text(name, &mut visit) {
+        let found = match self.record_at(name, &mut visit) {
             Ok(found) => Ok(found),
             Err(Halt::Unknown(unknown)) => return Err(unknown),
             Err(Halt::Unavailable(query, trouble)) => Err(Stop::Unavailable(query, trouble)),
@@ -79,15 +84,12 @@ impl<'a> Walk<'a> {
         Ok((visit, found))
     }
 
-    fn text(&self, name: &DnsName, visit: &mut Visit) -> Result<Option<Record>, Halt> {
-        let Some(Records::Txt(strings)) = self.ask(name, Kind::Txt)? else {
-            return Ok(None);
-        };
-        let Some(text) = publication::select(strings)? else {
+    fn record_at(&self, name: &DnsName, visit: &mut Visit) -> Result<Option<Rc<Record>>, Halt> {
+        let Some(text) = self.library.text(name)? else {
             return Ok(None);
         };
         visit.record = Some(shown(&String::from_utf8_lossy(text)));
-        Ok(Some(publication::read(text)?))
+        Ok(Some(self.library.record(name, text)?))
     }
 
     /// Walks the record of a name. `reach` is whether an include of the relay would count here.
@@ -112,33 +114,24 @@ impl<'a> Walk<'a> {
         let mut end = None;
         let reachable = record.reachable().len();
         for (number, directive) in record.directives.iter().enumerate() {
-            let term = shown(&directive.to_string());
-            if end.is_some() || number >= reachable {
-                visit.push(Step::not_reached(term));
-                continue;
-            }
-            let met = self.directive(directive, name, reach, &term)?;
-            end = met.end;
-            visit.push(Step {
-                term,
-                outcome: met.outcome,
-                inside: met.inside,
-            });
+            let met = match end.is_some() || number >= reachable {
+                true => Met::only(Outcome::NotReached),
+                false => self.directive(directive, name, reach)?,
+            };
+            visit.push(directive, met.outcome, met.inside);
+            end = end.or(met.end);
         }
         if let Some(redirect) = &record.redirect {
-            let term = shown(&format!("redirect={redirect}"));
-            match record.effective_redirect() {
+            let term = Redirect(redirect);
+            let met = match record.effective_redirect() {
                 Some(target) if end.is_none() => {
-                    let met = self.redirect(target, name, reach, &term)?;
-                    end = met.end;
-                    visit.push(Step {
-                        term,
-                        outcome: met.outcome,
-                        inside: met.inside,
-                    });
+                    let met = self.follow(target, name, reach, Link::Redirect);
+                    settle(met, name, &term)?
                 }
-                _ => visit.push(Step::not_reached(term)),
-            }
+                _ => Met::only(Outcome::NotReached),
+            };
+            visit.push(&term, met.outcome, met.inside);
+            end = end.or(met.end);
         }
         Ok(end.unwrap_or(End::Through))
     }
@@ -149,7 +142,6 @@ impl<'a> Walk<'a> {
         directive: &Directive,
         domain: &DnsName,
         reach: bool,
-        term: &str,
     ) -> Result<Met, Unknown> {
         let qualifier = directive.qualifier;
         let met = match &directive.mechanism {
@@ -179,22 +171,11 @@ impl<'a> Walk<'a> {
             }
             Mechanism::Exists(target) => self.exists(target, domain),
         };
-        let mut met = settle(met, domain, term)?;
+        let mut met = settle(met, domain, directive)?;
         if met.end.is_none() && met.outcome == Outcome::Match {
             met.end = Some(End::Match(qualifier));
         }
         Ok(met)
-    }
-
-    fn redirect(
-        &mut self,
-        target: &MacroString,
-        domain: &DnsName,
-        reach: bool,
-        term: &str,
-    ) -> Result<Met, Unknown> {
-        let met = self.follow(target, domain, reach, Link::Redirect);
-        settle(met, domain, term)
     }
 
     /// `include` and `redirect`: another record.
@@ -282,19 +263,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The records of a kind at a name; `None` if there are none.
-    pub(super) fn ask(&self, name: &DnsName, kind: Kind) -> Result<Option<&'a Records>, Halt> {
-        let query = Query {
-            name: name.clone(),
-            kind,
-        };
-        match self.known.get(&query)? {
-            Answer::Records(records) => Ok(Some(records)),
-            Answer::NoData | Answer::NoName => Ok(None),
-            Answer::Trouble(trouble) => Err(Halt::Unavailable(query, *trouble)),
-        }
-    }
-
     /// Counts a term that costs a look-up.
     pub(super) fn count(&mut self) -> Result<(), Halt> {
         if self.lookups == MAX_LOOKUPS {
@@ -319,14 +287,4 @@ impl<'a> Walk<'a> {
 enum Link {
     Include,
     Redirect,
-}
-
-impl Step {
-    fn not_reached(term: String) -> Step {
-        Step {
-            term,
-            outcome: Outcome::NotReached,
-            inside: None,
-        }
-    }
 }

@@ -168,7 +168,7 @@ fn the_oracle_says_the_same_of_the_suite() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn the_oracle_says_the_same_of_random_zones(
