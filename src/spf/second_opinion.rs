@@ -4,7 +4,8 @@
 //! it asks; its resolver has no name server, so it could not reach the network if it tried. Where
 //! mail-auth is laxer than RFC 7208 our own walk has the last word; where it is stricter (it
 //! loses its place when nested includes have different qualifiers) mail-auth has. It sees only
-//! records that our own reader accepts.
+//! records that our own reader accepts, as they are written, without `exp=` and without modifiers
+//! that mean nothing.
 
 use std::borrow::Borrow;
 use std::cell::RefCell;

@@ -34,6 +34,9 @@ pub(super) enum Aim<'a> {
     },
 }
 
+/// The record at a name, if there is one that can be read.
+pub(super) type Found = Result<Option<Rc<Record>>, Stop>;
+
 /// A walk that has begun.
 pub(super) struct Walk<'a> {
     pub(super) aim: Aim<'a>,
@@ -62,10 +65,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Looks for the record of a name and reads it, without looking at its terms.
-    pub(super) fn read(
-        &self,
-        name: &DnsName,
-    ) -> Result<(Visit, Result<Option<Rc<Record>>, Stop>), Unknown> {
+    pub(super) fn read(&self, name: &DnsName) -> Result<(Visit, Found), Unknown> {
         let mut visit = Visit::new(name);
         let found = match self.record_at(name, &mut visit) {
             Ok(found) => Ok(found),
