@@ -144,11 +144,6 @@ impl Visit {
         line
     }
 
-    /// Whether the walk ended in this record, or behind it.
-    fn decides(&self) -> bool {
-        self.fault.is_some() || self.steps.iter().any(|step| step.outcome.decides())
-    }
-
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let indent = depth * 2;
         match &self.record {
@@ -177,6 +172,11 @@ impl Visit {
             writeln!(f, "{:indent$}  and {} more terms", "", self.omitted)?;
         }
         Ok(())
+    }
+
+    /// Whether the walk ended in this record, or behind it.
+    fn decides(&self) -> bool {
+        self.fault.is_some() || self.steps.iter().any(|step| step.outcome.decides())
     }
 }
 

@@ -41,6 +41,11 @@ fn name() -> impl Strategy<Value = String> {
             "%{o}",
             "%{d}",
             "%{ir}.%{v}.example",
+            "%{D}",
+            "%{L}.%{d1}",
+            "%{h}",
+            "%{l1r-}.a.example",
+            "%{o3r.-}",
         ])
         .prop_map(str::to_owned),
     ]
