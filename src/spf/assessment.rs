@@ -20,7 +20,7 @@ pub(super) fn published(
     library: &Library<'_>,
 ) -> Result<Assessment, Unknown> {
     let aim = Aim::Relay {
-        name: identity.domain,
+        name: None,
         address: None,
     };
     let walk = Walk::new(aim, identity, library);
@@ -48,7 +48,7 @@ pub(super) fn include(
         return published(identity, library);
     }
     let aim = Aim::Relay {
-        name: relay,
+        name: Some(relay),
         address: address.map(|address| address.to_canonical()),
     };
     let mut walk = Walk::new(aim, identity, library);
@@ -68,6 +68,26 @@ pub(super) fn include(
         End::Stop(stop) => Err(stop.into()),
     };
     Ok(concluded(verdict, visit, &walk))
+}
+
+/// A walk on which nothing is hit. IPv4 stands for the client wherever a family matters.
+pub(super) fn survey(
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Evaluation, Unknown> {
+    let aim = Aim::Relay {
+        name: None,
+        address: None,
+    };
+    let mut walk = Walk::new(aim, identity, library);
+    let (tree, _) = walk.visit(identity.domain, false)?;
+    Ok(Evaluation {
+        address: None,
+        result: None,
+        tree,
+        lookups: walk.lookups,
+        voids: walk.voids,
+    })
 }
 
 /// Passes for at least one egress entry, by both judges.

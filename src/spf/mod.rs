@@ -192,6 +192,12 @@ pub fn assess(
     }
 }
 
+/// The whole tree of a domain's records, as far as a receiver whom nothing in it matches would go:
+/// for people who want to see it and its count of look-ups.
+pub fn survey(identity: &Identity<'_>, known: &Known) -> Result<Evaluation, Unknown> {
+    assessment::survey(identity, &Library::new(known))
+}
+
 /// `check_host()` of RFC 7208 section 4. Where it departs on purpose:
 ///
 /// * `ptr` costs its look-up, asks nothing and never matches (5.5: "SHOULD NOT be published"), and

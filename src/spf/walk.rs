@@ -29,7 +29,9 @@ pub(super) enum Aim<'a> {
     Client(IpAddr),
     /// Whether the records include the relay: the include ends the walk, and no match does.
     Relay {
-        name: &'a DnsName,
+        /// What is to be included; `None` to see everything there is.
+        name: Option<&'a DnsName>,
+        /// What `%{i}` stands for.
         address: Option<IpAddr>,
     },
 }
@@ -196,7 +198,7 @@ impl<'a> Walk<'a> {
         };
         if let Aim::Relay { name: relay, .. } = self.aim
             && reach
-            && name == *relay
+            && relay == Some(&name)
         {
             return Ok(Met {
                 outcome: Outcome::Hit,

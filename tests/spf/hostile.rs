@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use outgate::model::dns::DnsName;
 use outgate::spf::record::MAX_RECORD;
 use outgate::spf::tree::{FaultKind, Visit};
-use outgate::spf::{Assessment, Identity, Requirement, Shortfall, assess};
+use outgate::spf::{Assessment, Identity, Requirement, Shortfall, assess, survey};
 
 use crate::zone::Zone;
 
@@ -221,5 +221,48 @@ a.example: v=spf1 ip4:198.51.100.1 include:b.example -all
     assert_eq!(
         fault.to_string(),
         "SPF record of c.example: unknown mechanism foo"
+    );
+}
+
+#[test]
+fn a_survey_goes_through_everything() {
+    let mut zone = Zone::default();
+    zone.txt(
+        "a.example",
+        "v=spf1 include:spf.relay.example a:b.example ?include:c.example -all",
+    );
+    zone.txt(
+        "spf.relay.example",
+        "v=spf1 exists:%{i}.x.example exists:no.example ~all",
+    );
+    zone.txt("c.example", "v=spf1 redirect=d.example");
+    zone.txt("d.example", "v=spf1 +all mx");
+    let domain = DnsName::parse("a.example").unwrap();
+    let identity = Identity {
+        domain: &domain,
+        local: "postmaster",
+        helo: &domain,
+    };
+    let (seen, asked) = zone.gather(|known| survey(&identity, known));
+    assert_eq!((seen.lookups, seen.voids, asked.len()), (6, 2, 6));
+    assert_eq!(seen.tree.chain(), "a.example");
+    assert_eq!(
+        seen.tree.to_string(),
+        "\
+a.example: v=spf1 include:spf.relay.example a:b.example ?include:c.example -all
+  include:spf.relay.example: in order
+    spf.relay.example: v=spf1 exists:%{i}.x.example exists:no.example ~all
+      exists:%{i}.x.example: not followed: needs an egress address
+      exists:no.example: nothing there
+      ~all: in order
+  a:b.example: nothing there
+  ?include:c.example: in order
+    c.example: v=spf1 redirect=d.example
+      redirect=d.example: in order
+        d.example: v=spf1 +all mx
+          all: in order
+          mx: not reached
+  -all: in order
+"
     );
 }
