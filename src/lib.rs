@@ -21,6 +21,7 @@ pub mod manage;
 pub mod model;
 pub mod owner;
 pub mod socket;
+pub mod spf;
 pub mod store;
 pub mod telemetry;
 pub mod uses;

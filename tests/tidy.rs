@@ -39,6 +39,24 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "spf",
+        &[
+            "async ",
+            "tokio",
+            "rusqlite",
+            "tracing",
+            "std::fs",
+            "crate::decision",
+            "crate::store",
+            "crate::engine",
+            "crate::config",
+            "crate::clock",
+            "crate::front",
+            "crate::journal",
+            "crate::dns",
+        ],
+    ),
+    (
         "store",
         &[
             "crate::decision",

@@ -1,0 +1,275 @@
+//! The three requirements, and `check_host()`, on top of the walk.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::model::dns::{DnsName, Unknown};
+
+use super::end::{End, Stop};
+use super::library::Library;
+use super::record::{Qualifier, Record, Redirect};
+use super::second_opinion::{self, Opinion};
+use super::tree::{Fault, FaultKind, Outcome, Visit};
+use super::walk::{Aim, Walk};
+use super::{Assessment, Checked, Evaluation, Identity, Judge, Shortfall, SpfResult};
+
+/// Exactly one record, valid as a whole, and not just `-all`.
+pub(super) fn published(
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Assessment, Unknown> {
+    let aim = Aim::Relay {
+        name: None,
+        address: None,
+    };
+    let walk = Walk::new(aim, identity, library);
+    let (mut visit, found) = walk.read(identity.domain)?;
+    let verdict = match found {
+        Ok(Some(record)) => {
+            list(&record, &mut visit);
+            counts(&record, identity.domain, &mut visit)
+        }
+        Ok(None) => Err(Shortfall::Missing),
+        Err(stop) => Err(stop.into()),
+    };
+    Ok(concluded(verdict, visit, &walk))
+}
+
+/// Reaches the relay. A domain that is the relay's own name includes itself, as it were: what is
+/// said there is what everybody else includes.
+pub(super) fn include(
+    relay: &DnsName,
+    address: Option<IpAddr>,
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Assessment, Unknown> {
+    if identity.domain == relay {
+        return published(identity, library);
+    }
+    let aim = Aim::Relay {
+        name: Some(relay),
+        address: address.map(|address| address.to_canonical()),
+    };
+    let mut walk = Walk::new(aim, identity, library);
+    let (mut visit, found) = walk.read(identity.domain)?;
+    if let Ok(Some(record)) = found
+        && let Err(shortfall) = counts(&record, identity.domain, &mut visit)
+    {
+        list(&record, &mut visit);
+        return Ok(concluded(Err(shortfall), visit, &walk));
+    }
+    let (visit, end) = walk.visit(identity.domain, true)?;
+    let verdict = match end {
+        End::Hit => Ok(()),
+        // Nothing matches on this walk.
+        End::Through | End::Match(_) => Err(Shortfall::NotIncluding),
+        End::NoRecord => Err(Shortfall::Missing),
+        End::Stop(stop) => Err(stop.into()),
+    };
+    Ok(concluded(verdict, visit, &walk))
+}
+
+/// A walk on which nothing is hit. IPv4 stands for the client wherever a family matters.
+pub(super) fn survey(
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Evaluation, Unknown> {
+    let aim = Aim::Relay {
+        name: None,
+        address: None,
+    };
+    let mut walk = Walk::new(aim, identity, library);
+    let (tree, _) = walk.visit(identity.domain, false)?;
+    Ok(Evaluation {
+        address: None,
+        result: None,
+        tree,
+        lookups: walk.lookups,
+        voids: walk.voids,
+    })
+}
+
+/// Passes for at least one egress entry, by both judges.
+pub(super) fn pass(
+    egress: &[IpNet],
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Assessment, Unknown> {
+    let mut evaluations = Vec::new();
+    let mut depends_on_sender = false;
+    let mut worst: Option<Shortfall> = None;
+    for entry in egress {
+        let mut failed = None;
+        for address in ends(entry) {
+            let checked = check_host(address, identity, library)?;
+            depends_on_sender |= checked.depends_on_sender;
+            failed = match checked.shortfall {
+                Some(shortfall) => Some(shortfall),
+                None => confirm(address, checked.result, identity, library)?,
+            };
+            evaluations.push(checked.evaluation);
+            if failed.is_some() {
+                break;
+            }
+        }
+        match failed {
+            None => {
+                return Ok(Assessment {
+                    verdict: Ok(()),
+                    evaluations,
+                    depends_on_sender,
+                });
+            }
+            Some(shortfall) => {
+                worst = Some(match worst {
+                    Some(before) if before.weight() >= shortfall.weight() => before,
+                    _ => shortfall,
+                });
+            }
+        }
+    }
+    Ok(Assessment {
+        // Without any egress address there is nothing that could pass.
+        verdict: Err(worst.unwrap_or(Shortfall::NotIncluding)),
+        evaluations,
+        depends_on_sender,
+    })
+}
+
+/// The first and the last address of a network; one if they are the same.
+fn ends(entry: &IpNet) -> Vec<IpAddr> {
+    let mut ends = vec![entry.network(), entry.broadcast()];
+    ends.dedup();
+    ends.iter().map(IpAddr::to_canonical).collect()
+}
+
+/// What is in the way of *pass* when our own walk has said `result`.
+fn confirm(
+    address: IpAddr,
+    result: SpfResult,
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Option<Shortfall>, Unknown> {
+    if result == SpfResult::None {
+        return Ok(Some(Shortfall::Missing));
+    }
+    if result != SpfResult::Pass {
+        return Ok(Some(Shortfall::NotPassing {
+            address,
+            result,
+            by: Judge::Own,
+        }));
+    }
+    Ok(
+        match second_opinion::ask(address, identity, library.known())? {
+            Opinion::Pass => None,
+            Opinion::Other(result) => Some(Shortfall::NotPassing {
+                address,
+                result,
+                by: Judge::MailAuth,
+            }),
+            Opinion::Unavailable(query, trouble) => Some(Shortfall::Unavailable { query, trouble }),
+            Opinion::Undecided => Some(Shortfall::Undecided { address }),
+        },
+    )
+}
+
+/// `check_host()`.
+pub(super) fn check_host(
+    ip: IpAddr,
+    identity: &Identity<'_>,
+    library: &Library<'_>,
+) -> Result<Checked, Unknown> {
+    let ip = ip.to_canonical();
+    let mut walk = Walk::new(Aim::Client(ip), identity, library);
+    // A single label is no domain that sends mail (RFC 7208 4.3).
+    let (tree, end) = match identity.domain.as_str().contains('.') {
+        true => walk.visit(identity.domain, false)?,
+        false => (Visit::new(identity.domain), End::NoRecord),
+    };
+    let (result, shortfall) = match end {
+        End::Match(Qualifier::Pass) => (SpfResult::Pass, None),
+        End::Match(Qualifier::Fail) => (SpfResult::Fail, None),
+        End::Match(Qualifier::SoftFail) => (SpfResult::SoftFail, None),
+        End::Match(Qualifier::Neutral) => (SpfResult::Neutral, None),
+        // Nothing is hit on this walk.
+        End::Through | End::Hit => (SpfResult::Neutral, None),
+        End::NoRecord => (SpfResult::None, None),
+        End::Stop(stop @ Stop::Fault(_)) => (SpfResult::PermError, Some(stop.into())),
+        End::Stop(stop @ Stop::Unavailable(..)) => (SpfResult::TempError, Some(stop.into())),
+    };
+    Ok(Checked {
+        result,
+        shortfall,
+        depends_on_sender: walk.depends_on_sender,
+        evaluation: Evaluation {
+            address: Some(ip),
+            result: Some(result),
+            tree,
+            lookups: walk.lookups,
+            voids: walk.voids,
+        },
+    })
+}
+
+/// Whether a record counts as published at all.
+fn counts(record: &Record, domain: &DnsName, visit: &mut Visit) -> Result<(), Shortfall> {
+    if !record.never_sends() {
+        return Ok(());
+    }
+    let fault = Fault {
+        record: domain.clone(),
+        term: None,
+        kind: FaultKind::NeverSends,
+    };
+    visit.fault = Some(fault.clone());
+    Err(Shortfall::Invalid(fault))
+}
+
+/// Shows the terms of a record that was read and not walked.
+fn list(record: &Record, visit: &mut Visit) {
+    for directive in &record.directives {
+        visit.push(directive, Outcome::NotReached, None);
+    }
+    if let Some(redirect) = &record.redirect {
+        visit.push(&Redirect(redirect), Outcome::NotReached, None);
+    }
+}
+
+fn concluded(verdict: Result<(), Shortfall>, tree: Visit, walk: &Walk<'_>) -> Assessment {
+    Assessment {
+        verdict,
+        depends_on_sender: walk.depends_on_sender,
+        evaluations: vec![Evaluation {
+            address: None,
+            result: None,
+            tree,
+            lookups: walk.lookups,
+            voids: walk.voids,
+        }],
+    }
+}
+
+impl Shortfall {
+    /// Which of two is told: what may be over in a moment before what somebody has to mend, and
+    /// that before what the records really say.
+    fn weight(&self) -> u8 {
+        match self {
+            Shortfall::Unavailable { .. } => 4,
+            Shortfall::Undecided { .. } => 3,
+            Shortfall::Invalid(_) => 2,
+            Shortfall::NotPassing { .. } => 1,
+            Shortfall::Missing | Shortfall::NotIncluding => 0,
+        }
+    }
+}
+
+impl From<Stop> for Shortfall {
+    fn from(stop: Stop) -> Shortfall {
+        match stop {
+            Stop::Fault(fault) => Shortfall::Invalid(fault),
+            Stop::Unavailable(query, trouble) => Shortfall::Unavailable { query, trouble },
+        }
+    }
+}
