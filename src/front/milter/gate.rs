@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::frames::{CHUNK, Frames};
 use crate::front::listener::{Arrivals, Stream};
 
 /// More than any [`Room`] has.
@@ -77,6 +78,7 @@ impl Connection {
         };
         Ok(Session {
             stream,
+            frames: Frames::default(),
             _place: self.place,
         })
     }
@@ -148,6 +150,8 @@ impl indymilter::Listener for Gate {
 /// One SMTP session's connection; gives its place back when it ends.
 pub struct Session {
     stream: Stream,
+    /// On their way in.
+    frames: Frames,
     _place: OwnedSemaphorePermit,
 }
 
@@ -157,7 +161,17 @@ impl AsyncRead for Session {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let session = self.get_mut();
+        while session.frames.is_empty() {
+            let mut chunk = buf.take(CHUNK);
+            ready!(Pin::new(&mut session.stream).poll_read(cx, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            session.frames.feed(chunk.filled());
+        }
+        session.frames.take(buf);
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod answer;
 mod events;
+mod frames;
 mod gate;
 mod message;
 mod session;
