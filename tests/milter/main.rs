@@ -15,6 +15,7 @@ use client::{Client, Said};
 use outgate::front::listener::Listener;
 use outgate::front::milter::MilterFront;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use world::World;
 
 const USERS: &str = "
@@ -29,6 +30,7 @@ struct Milter {
     world: World,
     front: MilterFront,
     path: PathBuf,
+    tasks: JoinSet<()>,
     _dir: TempDir,
 }
 
@@ -38,11 +40,13 @@ async fn milter(description: &str) -> Milter {
     let path = dir.path().join("milter.sock");
     let endpoint = format!("unix:{}", path.display()).parse().unwrap();
     let listener = Listener::bind(&endpoint, 0o600).unwrap().remove(0);
-    let front = MilterFront::start(world.engine.clone(), listener).unwrap();
+    let mut tasks = JoinSet::new();
+    let front = MilterFront::start(world.engine.clone(), listener, &mut tasks).unwrap();
     Milter {
         world,
         front,
         path,
+        tasks,
         _dir: dir,
     }
 }
@@ -485,7 +489,7 @@ async fn no_more_sessions_than_there_is_room_for() {
 
 #[tokio::test]
 async fn draining_lets_sessions_end_and_takes_no_new_ones() {
-    let milter = milter(USERS).await;
+    let mut milter = milter(USERS).await;
     let mut session = milter.session().await;
     assert_eq!(
         session.mail_of("shop", "news@example.com").await,
@@ -493,8 +497,11 @@ async fn draining_lets_sessions_end_and_takes_no_new_ones() {
     );
     let draining = tokio::spawn(milter.front.drain(Duration::from_secs(30)));
     assert_eq!(session.message(OWN).await, Said::Continue);
+    // Until then the socket is held for those who wait.
+    assert!(milter.tasks.try_join_next().is_none());
     drop(session);
     draining.await.unwrap();
+    milter.tasks.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]

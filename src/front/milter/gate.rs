@@ -85,6 +85,7 @@ impl Connection {
 }
 
 /// Accepts until `closing`, then keeps the socket, in whose backlog new sessions wait, until `cut`.
+/// Ends earlier if a thread that serves connections has ended.
 pub async fn accept(
     arrivals: Arrivals,
     room: Arc<Room>,
@@ -101,17 +102,17 @@ pub async fn accept(
             let Ok(place) = room.places.clone().try_acquire_owned() else {
                 return;
             };
-            if let Ok(connection) = Connection::new(stream, place) {
-                // Err: the thread has ended, which was logged; the others go on.
-                let _ = worker.send(connection);
+            if let Ok(connection) = Connection::new(stream, place)
+                && worker.send(connection).is_err()
+            {
+                return;
             }
         }
     };
     tokio::select! {
         () = accepting => {}
-        () = closing.cancelled() => {}
+        () = closing.cancelled() => cut.cancelled().await,
     }
-    cut.cancelled().await;
 }
 
 /// The end of the channel at which a thread takes its connections.
@@ -190,5 +191,45 @@ impl AsyncWrite for Session {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::value::Endpoint;
+    use crate::front::listener::Listener;
+
+    #[tokio::test]
+    async fn a_thread_that_has_ended_is_noticed_at_the_next_connection() {
+        let endpoint: Endpoint = "inet:127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&endpoint, 0o600).unwrap().remove(0);
+        let address = listener.to_string();
+        let address = address.strip_prefix("inet:").unwrap();
+        let (worker, mut serving) = unbounded_channel();
+        let room = Arc::new(Room::new(NonZeroU32::MAX));
+        let accepting = tokio::spawn(accept(
+            Arrivals::new(listener, Clock::system()),
+            room.clone(),
+            vec![worker],
+            CancellationToken::new(),
+            CancellationToken::new(),
+        ));
+        let _one = TcpStream::connect(address).await.unwrap();
+        let one = serving.recv().await.unwrap();
+        assert_eq!(room.taken(), 1);
+        assert!(!accepting.is_finished());
+        drop(serving);
+        let _two = TcpStream::connect(address).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), accepting).await;
+        ended.unwrap().unwrap();
+        drop(one);
+        assert_eq!(room.taken(), 0);
     }
 }
