@@ -1,4 +1,4 @@
-//! SMTP sessions that go on after a refusal at DATA, in every way that Postfix allows.
+//! SMTP sessions that go on after a refusal at DATA or BDAT, in every way that Postfix allows.
 
 use crate::host::{Host, Setup, wait_for};
 use crate::smtp::Smtp;
@@ -133,4 +133,34 @@ fn every_command_after_a_refused_chunk_is_answered() {
         &session(&host, "auth", "all", "198.51.100.7").say("MAIL FROM:<news@example.com>"),
         "250 ",
     );
+}
+
+#[test]
+fn a_refused_chunk_does_not_end_the_smtpd_that_asks_by_policy() {
+    let host = Host::start(
+        Setup {
+            delay_reject: true,
+            ..Setup::new("auth-policy")
+        },
+        USERS,
+    );
+    let mut smtp = session(&host, "auth", "shop", "198.51.100.7");
+    expect(&smtp.say("MAIL FROM:<ceo@evil.example>"), "250 ");
+    // Past every restriction at RCPT.
+    expect(&smtp.say("RCPT TO:<postmaster>"), "250 ");
+    let refused = smtp.bytes(b"BDAT 3 LAST\r\na\r\n");
+    assert!(refused.contains("[ACL] Blocked"), "{refused}");
+    let deferred = "451 4.3.0 <DATA>: Data command rejected: Temporary problem";
+    for (command, answer) in [
+        ("DATA", deferred),
+        ("MAIL FROM:<news@example.com>", "250 "),
+        ("DATA", deferred),
+        ("BDAT 0 LAST", deferred),
+        ("MAIL FROM:<news@example.com>", "250 "),
+        ("RCPT TO:<friend@elsewhere.example>", "250 "),
+        ("DATA", "354 "),
+        (MESSAGE, "250 2.0.0 Ok: queued as "),
+    ] {
+        expect(&smtp.say(command), answer);
+    }
 }

@@ -16,7 +16,7 @@ use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
-use crate::telemetry::OnceAMinute;
+use crate::telemetry::{self, OnceAMinute};
 
 /// What is kept from one command to the next.
 #[derive(Default)]
@@ -233,15 +233,7 @@ fn unauthenticated(engine: &Engine, macros: &Macros, argument: &[u8]) -> Option<
 
 /// Postfix asks about a message that it has not begun. Never a permit.
 fn out_of_turn(engine: &Engine, stage: Stage) -> Option<Reply> {
-    static LAST: OnceAMinute = OnceAMinute::new();
-    if LAST.is_due(&engine.clock) {
-        let stage = stage.id();
-        tracing::warn!(
-            stage,
-            "Postfix asks about a message that has no MAIL or no RCPT, as it does for a client that goes on \
-             after a refused BDAT: deferred"
-        );
-    }
+    telemetry::out_of_turn(&engine.clock);
     let decision = Decision::trouble(Reason::InternalError);
     engine.tell(&mut Record::default(), &nobody(engine, stage), &decision)
 }
