@@ -160,6 +160,18 @@ pub fn logins_wait(clock: &Clock) {
     }
 }
 
+/// Says that Postfix has asked about a message that it has not begun, or whose recipients belong to
+/// another one, and that the client was deferred.
+pub fn out_of_turn(clock: &Clock) {
+    static LAST: OnceAMinute = OnceAMinute::new();
+    if LAST.is_due(clock) {
+        tracing::warn!(
+            "Postfix asks about a message that has no MAIL or no RCPT, as it does for a client that goes on \
+             after a refused BDAT: deferred"
+        );
+    }
+}
+
 /// Lets something be said once a minute, however often it happens.
 pub struct OnceAMinute(AtomicI64);
 

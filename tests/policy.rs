@@ -940,3 +940,32 @@ async fn a_fault_costs_one_connection_and_permits_nothing() {
     assert_eq!(front.ask(&ask("shop")).await, "DUNNO");
     waiting.server.abort();
 }
+
+#[tokio::test]
+async fn data_that_belongs_to_no_message_is_deferred() {
+    const DEFERRED: &str = "451 4.3.0 Temporary problem on the server, try again later";
+    let front = Front::new(WORLD);
+    let data = || Ask::new("DATA", "shop", "a@example.com");
+    let forgotten = || data().with("sender", "").with("instance", "");
+    // A service behind smtpd_proxy_filter never has a queue id.
+    let mut filtered = front.connect();
+    assert_eq!(filtered.ask(&data().with("queue_id", "")).await, "DUNNO");
+    assert_eq!(
+        filtered.ask(&forgotten().with("queue_id", "")).await,
+        DEFERRED
+    );
+    assert_eq!(filtered.ask(&data().with("queue_id", "")).await, "DUNNO");
+    // One that had them has forgotten this message, or has another one's recipients.
+    let mut smtpd = front.connect();
+    let refused = data().with("sender", "a@evil.example");
+    assert_eq!(smtpd.ask(&refused).await, BLOCKED);
+    assert_eq!(smtpd.ask(&forgotten().with("queue_id", "")).await, DEFERRED);
+    let next = || data().with("instance", "2668.6b05193d.e50e2.1");
+    assert_eq!(smtpd.ask(&next().with("queue_id", "")).await, DEFERRED);
+    let refused = next().with("queue_id", "").with("sender", "a@evil.example");
+    assert_eq!(smtpd.ask(&refused).await, BLOCKED);
+    // Audit mode carries out nothing; this is no rule.
+    let audited = next().with("queue_id", "").with("sasl_username", "trial");
+    assert_eq!(smtpd.ask(&audited).await, DEFERRED);
+    assert_eq!(smtpd.ask(&next()).await, "DUNNO");
+}

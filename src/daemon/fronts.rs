@@ -50,7 +50,7 @@ impl Fronts {
         }
     }
 
-    /// Serves a socket from now on. The tasks that do so never end.
+    /// Serves a socket from now on. The tasks that let connections in end with their front end only.
     pub fn open(
         &mut self,
         door: Door,
@@ -77,7 +77,8 @@ impl Fronts {
                 tasks.spawn(doors::keep(listener, self.policy.clone(), clock, serve));
             }
             Door::Milter => {
-                let front = MilterFront::start(self.engine.clone(), listener).map_err(|error| {
+                let front = MilterFront::start(self.engine.clone(), listener, tasks);
+                let front = front.map_err(|error| {
                     let text = format!("cannot serve the milter on {address}: {error}");
                     io::Error::new(error.kind(), text)
                 })?;

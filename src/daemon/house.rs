@@ -44,7 +44,7 @@ pub struct House {
     watch: Arc<Watch>,
     keeper: Arc<Keeper>,
     milters: Vec<MilterFront>,
-    /// Let in those who want to ask auth and policy.
+    /// Let in those who want to ask.
     doors: JoinSet<()>,
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,

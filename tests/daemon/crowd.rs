@@ -1,6 +1,6 @@
 //! Many connections, and too many.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
@@ -61,6 +61,46 @@ fn it_survives_having_no_file_descriptor_left() {
     let said = daemon.err.text();
     let complaints = said.matches("cannot accept a connection").count();
     assert!(complaints <= 3, "{said}");
+    daemon.stop();
+}
+
+/// Sends a milter command, and returns the answer's.
+fn ask(stream: &mut UnixStream, command: u8, data: &[u8]) -> char {
+    let length = u32::try_from(data.len() + 1).unwrap();
+    let frame = [&length.to_be_bytes(), &[command][..], data].concat();
+    stream.write_all(&frame).unwrap();
+    let mut length = [0; 4];
+    stream.read_exact(&mut length).unwrap();
+    let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
+    stream.read_exact(&mut answer).unwrap();
+    char::from(answer[0])
+}
+
+#[test]
+fn the_milter_survives_having_no_file_descriptor_left() {
+    let site = Site::new();
+    let daemon = Daemon::spawn(site.shell("ulimit -n 64; exec \"$@\""));
+    daemon.out.wait("ready", |line| line == "ready");
+    let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
+    let connect = || {
+        let stream = UnixStream::connect(site.socket("milter")).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    };
+    let mut early = connect();
+    assert_eq!(ask(&mut early, b'O', &offer), 'O');
+    let crowd: Vec<_> = (0..200).map(|_| connect()).collect();
+    daemon.err.wait("complaint", |line| {
+        line.contains("cannot accept a connection") && line.contains("milter")
+    });
+    assert_eq!(ask(&mut early, b'M', b"<a@example.com>\0"), 'c');
+    drop(crowd);
+    let mut late = connect();
+    assert_eq!(ask(&mut late, b'O', &offer), 'O');
+    assert_eq!(ask(&mut late, b'M', b"<a@example.com>\0"), 'c');
+    let complaints = daemon.err.text();
+    let complaints = complaints.matches("cannot accept a connection").count();
+    assert!(complaints <= 3, "{}", daemon.err.text());
     daemon.stop();
 }
 

@@ -2,6 +2,7 @@
 //! one message to the next, and what happens to nonsense.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod after_data;
 mod client;
 mod sessions;
 #[path = "../world/mod.rs"]
@@ -14,6 +15,7 @@ use client::{Client, Said};
 use outgate::front::listener::Listener;
 use outgate::front::milter::MilterFront;
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 use world::World;
 
 const USERS: &str = "
@@ -28,6 +30,7 @@ struct Milter {
     world: World,
     front: MilterFront,
     path: PathBuf,
+    tasks: JoinSet<()>,
     _dir: TempDir,
 }
 
@@ -37,11 +40,13 @@ async fn milter(description: &str) -> Milter {
     let path = dir.path().join("milter.sock");
     let endpoint = format!("unix:{}", path.display()).parse().unwrap();
     let listener = Listener::bind(&endpoint, 0o600).unwrap().remove(0);
-    let front = MilterFront::start(world.engine.clone(), listener).unwrap();
+    let mut tasks = JoinSet::new();
+    let front = MilterFront::start(world.engine.clone(), listener, &mut tasks).unwrap();
     Milter {
         world,
         front,
         path,
+        tasks,
         _dir: dir,
     }
 }
@@ -74,8 +79,12 @@ const OWN: &[(&str, &str)] = &[
 async fn nothing_is_asked_for_that_is_not_used() {
     let milter = milter(USERS).await;
     let session = milter.session().await;
-    // No connect, HELO, body, unknown commands; headers and their end without answer.
-    assert_eq!(session.protocol, 0x1 | 0x2 | 0x10 | 0x100 | 0x80 | 0x40000);
+    // No connect, HELO, body, unknown commands; headers and their end without answer, nor to unknown
+    // commands, which come from ourselves.
+    assert_eq!(
+        session.protocol,
+        0x1 | 0x2 | 0x10 | 0x100 | 0x80 | 0x40000 | 0x20000
+    );
     assert_eq!(session.actions & !0x100, 0, "no right to change anything");
     let mail = session
         .macros
@@ -480,7 +489,7 @@ async fn no_more_sessions_than_there_is_room_for() {
 
 #[tokio::test]
 async fn draining_lets_sessions_end_and_takes_no_new_ones() {
-    let milter = milter(USERS).await;
+    let mut milter = milter(USERS).await;
     let mut session = milter.session().await;
     assert_eq!(
         session.mail_of("shop", "news@example.com").await,
@@ -488,8 +497,11 @@ async fn draining_lets_sessions_end_and_takes_no_new_ones() {
     );
     let draining = tokio::spawn(milter.front.drain(Duration::from_secs(30)));
     assert_eq!(session.message(OWN).await, Said::Continue);
+    // Until then the socket is held for those who wait.
+    assert!(milter.tasks.try_join_next().is_none());
     drop(session);
     draining.await.unwrap();
+    milter.tasks.join_next().await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use outgate::front::milter::MilterFront;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinSet;
 
 use crate::world::World;
 
@@ -29,6 +30,7 @@ const SITE: &str = "
 struct Front {
     world: World,
     milter: MilterFront,
+    tasks: JoinSet<()>,
     folder: TempDir,
 }
 
@@ -38,11 +40,17 @@ impl Front {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("milter.sock");
         let listener = UnixListener::bind(&path).unwrap();
-        let milter =
-            MilterFront::start(world.engine.clone(), Listener::Unix(listener, path)).unwrap();
+        let mut tasks = JoinSet::new();
+        let milter = MilterFront::start(
+            world.engine.clone(),
+            Listener::Unix(listener, path),
+            &mut tasks,
+        )
+        .unwrap();
         Front {
             world,
             milter,
+            tasks,
             folder,
         }
     }
@@ -504,6 +512,7 @@ async fn a_session_under_way_ends_in_peace() {
         world,
         milter,
         folder,
+        tasks: _tasks,
     } = front;
     let drained = tokio::spawn(milter.drain(PATIENCE));
     // Waits in the backlog: nobody answers, nobody closes.

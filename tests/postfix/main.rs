@@ -9,6 +9,7 @@
 )]
 
 mod host;
+mod refused_at_data;
 mod smtp;
 
 use std::process::Command;

@@ -39,7 +39,8 @@ impl Smtp {
         self.answer()
     }
 
-    fn answer(&mut self) -> String {
+    /// The last line of the next answer.
+    pub fn answer(&mut self) -> String {
         loop {
             let mut line = String::new();
             self.stream.read_line(&mut line).unwrap();

@@ -26,15 +26,14 @@ const MACROS: [(MacroStage, &CStr); 4] = [
 
 /// The callbacks of all sessions.
 pub fn callbacks(engine: Arc<Engine>) -> Callbacks<Session> {
-    let [e1, e2, e3, e4, e5] = std::array::from_fn(|_| engine.clone());
+    let [e1, e2, e3, e4] = std::array::from_fn(|_| engine.clone());
     Callbacks::new()
         .on_negotiate(move |cx, actions, _| {
             negotiate(&e1, cx, actions);
             Box::pin(async { Status::Continue })
         })
         .on_mail(move |cx, arguments| Box::pin(mail(e2.clone(), cx, arguments)))
-        .on_rcpt(move |cx, _| Box::pin(rcpt(e3.clone(), cx)))
-        .on_data(move |cx| Box::pin(data(e4.clone(), cx)))
+        .on_rcpt(move |cx, arguments| Box::pin(rcpt(e3.clone(), cx, arguments)))
         .on_header(|cx, name, value| {
             if let Some(session) = &mut cx.data {
                 session.header(&name, &value);
@@ -44,11 +43,13 @@ pub fn callbacks(engine: Arc<Engine>) -> Callbacks<Session> {
         // Nothing to do there; but without it indymilter takes the end of a message that has not a
         // single header field for out of turn, and Postfix waits for an answer in vain.
         .on_eoh(|_| Box::pin(async { Status::Noreply }))
-        .on_eom(move |cx| Box::pin(eom(e5.clone(), cx)))
+        // Comes before every DATA, from ourselves.
+        .on_unknown(|_, _| Box::pin(async { Status::Noreply }))
+        .on_eom(move |cx| Box::pin(eom(e4.clone(), cx)))
         .on_abort(|cx| {
             // Also after an accepted message, and before STARTTLS.
             if let Some(session) = &mut cx.data {
-                session.message = None;
+                session.close();
             }
             Box::pin(async { Status::Continue })
         })
@@ -64,9 +65,14 @@ fn negotiate(engine: &Engine, cx: &mut NegotiateContext<Session>, offered: Actio
         cx.requested_actions = wanted;
         trace.clone_into(&mut session.trace);
     }
-    cx.requested_opts |= ProtoOpts::NOREPLY_HEADER | ProtoOpts::NOREPLY_EOH;
-    // indymilter asks for it by itself.
-    cx.requested_opts.remove(ProtoOpts::SKIP);
+    cx.requested_opts |= ProtoOpts::NOREPLY_HEADER
+        | ProtoOpts::NOREPLY_EOH
+        // None of Postfix's, and no answer to ours.
+        | ProtoOpts::NO_UNKNOWN
+        | ProtoOpts::NOREPLY_UNKNOWN;
+    // indymilter asks for the first by itself, and for the second because DATA comes to it as RCPT.
+    cx.requested_opts
+        .remove(ProtoOpts::SKIP | ProtoOpts::NO_DATA);
     for (stage, names) in MACROS {
         cx.requested_macros.insert(stage, names.to_owned());
     }
@@ -82,19 +88,16 @@ async fn mail(engine: Arc<Engine>, cx: &mut Context<Session>, arguments: Vec<CSt
     status(reply.as_ref(), &mut cx.reply)
 }
 
-async fn rcpt(engine: Arc<Engine>, cx: &mut Context<Session>) -> Status {
+/// RCPT, or DATA in its clothes (see [`super::frames`]).
+async fn rcpt(engine: Arc<Engine>, cx: &mut Context<Session>, arguments: Vec<CString>) -> Status {
     let Some(session) = &mut cx.data else {
         return Status::Tempfail;
     };
-    let reply = session.rcpt(&engine).await;
-    status(reply.as_ref(), &mut cx.reply)
-}
-
-async fn data(engine: Arc<Engine>, cx: &mut Context<Session>) -> Status {
-    let Some(session) = &mut cx.data else {
-        return Status::Tempfail;
+    let reply = if arguments.first().is_some_and(|a| a.is_empty()) {
+        session.data(&engine, &cx.macros).await
+    } else {
+        session.rcpt(&engine).await
     };
-    let reply = session.data(&engine, &cx.macros).await;
     status(reply.as_ref(), &mut cx.reply)
 }
 
@@ -103,7 +106,7 @@ async fn eom(engine: Arc<Engine>, cx: &mut EomContext<Session>) -> Status {
         return Status::Tempfail;
     };
     let ending = session.end(&engine, &cx.macros).await;
-    session.message = None;
+    session.close();
     let answer = status(ending.reply.as_ref(), &mut cx.reply);
     if ending.reply.is_some() || session.trace.is_empty() {
         return answer;

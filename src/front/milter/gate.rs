@@ -13,6 +13,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
+use super::frames::{CHUNK, Frames};
 use crate::front::listener::{Arrivals, Stream};
 
 /// More than any [`Room`] has.
@@ -77,12 +78,14 @@ impl Connection {
         };
         Ok(Session {
             stream,
+            frames: Frames::default(),
             _place: self.place,
         })
     }
 }
 
 /// Accepts until `closing`, then keeps the socket, in whose backlog new sessions wait, until `cut`.
+/// Ends earlier if a thread that serves connections has ended.
 pub async fn accept(
     arrivals: Arrivals,
     room: Arc<Room>,
@@ -99,17 +102,17 @@ pub async fn accept(
             let Ok(place) = room.places.clone().try_acquire_owned() else {
                 return;
             };
-            if let Ok(connection) = Connection::new(stream, place) {
-                // Err: the thread has ended, which was logged; the others go on.
-                let _ = worker.send(connection);
+            if let Ok(connection) = Connection::new(stream, place)
+                && worker.send(connection).is_err()
+            {
+                return;
             }
         }
     };
     tokio::select! {
         () = accepting => {}
-        () = closing.cancelled() => {}
+        () = closing.cancelled() => cut.cancelled().await,
     }
-    cut.cancelled().await;
 }
 
 /// The end of the channel at which a thread takes its connections.
@@ -148,6 +151,8 @@ impl indymilter::Listener for Gate {
 /// One SMTP session's connection; gives its place back when it ends.
 pub struct Session {
     stream: Stream,
+    /// On their way in.
+    frames: Frames,
     _place: OwnedSemaphorePermit,
 }
 
@@ -157,7 +162,17 @@ impl AsyncRead for Session {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, buf)
+        let session = self.get_mut();
+        while session.frames.is_empty() {
+            let mut chunk = buf.take(CHUNK);
+            ready!(Pin::new(&mut session.stream).poll_read(cx, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            session.frames.feed(chunk.filled());
+        }
+        session.frames.take(buf);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -176,5 +191,45 @@ impl AsyncWrite for Session {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpStream;
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::config::value::Endpoint;
+    use crate::front::listener::Listener;
+
+    #[tokio::test]
+    async fn a_thread_that_has_ended_is_noticed_at_the_next_connection() {
+        let endpoint: Endpoint = "inet:127.0.0.1:0".parse().unwrap();
+        let listener = Listener::bind(&endpoint, 0o600).unwrap().remove(0);
+        let address = listener.to_string();
+        let address = address.strip_prefix("inet:").unwrap();
+        let (worker, mut serving) = unbounded_channel();
+        let room = Arc::new(Room::new(NonZeroU32::MAX));
+        let accepting = tokio::spawn(accept(
+            Arrivals::new(listener, Clock::system()),
+            room.clone(),
+            vec![worker],
+            CancellationToken::new(),
+            CancellationToken::new(),
+        ));
+        let _one = TcpStream::connect(address).await.unwrap();
+        let one = serving.recv().await.unwrap();
+        assert_eq!(room.taken(), 1);
+        assert!(!accepting.is_finished());
+        drop(serving);
+        let _two = TcpStream::connect(address).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(20), accepting).await;
+        ended.unwrap().unwrap();
+        drop(one);
+        assert_eq!(room.taken(), 0);
     }
 }

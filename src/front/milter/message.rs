@@ -1,4 +1,4 @@
-//! What is known of the message under way: everything that one MAIL began, and nothing of another.
+//! The message under way: everything that is known of what one MAIL began, and nothing of another.
 
 use crate::decision::facts::Resolved;
 use crate::engine::Record;
@@ -8,6 +8,18 @@ use crate::model::sender::EnvelopeSender;
 
 /// The most bytes of From fields that are kept: more than Postfix's `header_size_limit`.
 const MAX_FROM: usize = 128 * 1024;
+
+/// What a session is about.
+#[derive(Default)]
+pub enum Envelope {
+    /// No MAIL has begun a message, or it is over.
+    #[default]
+    Closed,
+    /// Mail without a login, about which outgate has no opinion.
+    Unjudged,
+    /// Mail of a login.
+    Open(Message),
+}
 
 /// One message.
 pub struct Message {

@@ -6,6 +6,7 @@
 
 mod answer;
 mod events;
+mod frames;
 mod gate;
 mod message;
 mod session;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -39,7 +41,13 @@ pub struct MilterFront {
 
 impl MilterFront {
     /// Starts serving a socket, on threads of its own. Wants the runtime that the socket lives on.
-    pub fn start(engine: Arc<Engine>, listener: Listener) -> io::Result<MilterFront> {
+    /// The task that accepts is one of `tasks`: if it ends before the front end is drained, the
+    /// milter is broken.
+    pub fn start(
+        engine: Arc<Engine>,
+        listener: Listener,
+        tasks: &mut JoinSet<()>,
+    ) -> io::Result<MilterFront> {
         let most = engine.settings().config.milter.max_connections;
         let room = Arc::new(Room::new(most));
         let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
@@ -56,7 +64,7 @@ impl MilterFront {
             workers.push(sender);
             threads.push(thread);
         }
-        tokio::spawn(gate::accept(
+        tasks.spawn(gate::accept(
             Arrivals::new(listener, engine.clock.clone()),
             room.clone(),
             workers,

@@ -5,9 +5,10 @@ use std::ffi::CStr;
 
 use indymilter::Macros;
 
-use super::message::{FromFields, Message};
+use super::message::{Envelope, FromFields, Message};
 use crate::decision::Decision;
 use crate::decision::facts::{Question, Resolved, Stage};
+use crate::decision::reason::Reason;
 use crate::engine::{Context, Engine, Record};
 use crate::journal::FrontEnd;
 use crate::model::header_from::{FromError, Mailbox};
@@ -15,7 +16,7 @@ use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
-use crate::telemetry::OnceAMinute;
+use crate::telemetry::{self, OnceAMinute};
 
 /// What is kept from one command to the next.
 #[derive(Default)]
@@ -23,8 +24,8 @@ pub struct Session {
     /// The user that this login meant when it was first seen. A login that comes to mean
     /// another one has to log in again, which opens another session.
     spoken_for: Option<(String, UserId)>,
-    /// `None` between messages, and for mail that outgate has no opinion about.
-    pub message: Option<Message>,
+    /// The message under way.
+    envelope: Envelope,
     /// The trace header's name, if Postfix lets this session change headers.
     pub trace: String,
     /// How many fields of that name the message under way has, whoever sends it.
@@ -47,17 +48,21 @@ impl Session {
         macros: &Macros,
         argument: &[u8],
     ) -> Option<Reply> {
-        self.message = None;
+        self.close();
         self.traces = 0;
         let Some(login) = login(macros) else {
-            return unauthenticated(engine, macros, argument);
+            let reply = unauthenticated(engine, macros, argument);
+            if reply.is_none() {
+                self.envelope = Envelope::Unjudged;
+            }
+            return reply;
         };
         let sender = EnvelopeSender::from_mail_argument(argument);
         let resolved = resolved(macros);
         if resolved == Resolved::Missing && sender != EnvelopeSender::Null {
             macros_are_missing(engine);
         }
-        self.message = Some(Message {
+        self.envelope = Envelope::Open(Message {
             login,
             client: client(macros),
             sender,
@@ -72,15 +77,28 @@ impl Session {
     /// RCPT: counted if it is allowed.
     pub async fn rcpt(&mut self, engine: &Engine) -> Option<Reply> {
         let reply = self.ask(engine, Stage::Rcpt, "").await;
-        if let (None, Some(message)) = (&reply, &mut self.message) {
+        if let (None, Envelope::Open(message)) = (&reply, &mut self.envelope) {
             message.recipients = message.recipients.saturating_add(1);
         }
         reply
     }
 
-    /// DATA.
+    /// DATA. After a refused `BDAT … LAST`, Postfix (seen with 3.7.11) forgets the message but not
+    /// that it has recipients: it asks about a DATA that belongs to no message, or to one without
+    /// recipients, and its smtpd dies of what comes next unless that is refused.
     pub async fn data(&mut self, engine: &Engine, macros: &Macros) -> Option<Reply> {
-        self.ask(engine, Stage::Data, &queue_id(macros)).await
+        let reply = self.ask(engine, Stage::Data, &queue_id(macros)).await;
+        match &self.envelope {
+            Envelope::Open(message) if reply.is_none() && message.recipients == 0 => {
+                out_of_turn(engine, Stage::Data)
+            }
+            Envelope::Open(_) | Envelope::Unjudged | Envelope::Closed => reply,
+        }
+    }
+
+    /// The message is over, or given up.
+    pub fn close(&mut self) {
+        self.envelope = Envelope::Closed;
     }
 
     /// A header field: only From and the trace header are of interest.
@@ -90,7 +108,7 @@ impl Session {
         if !self.trace.is_empty() && name.eq_ignore_ascii_case(self.trace.as_bytes()) {
             self.traces = self.traces.saturating_add(1);
         }
-        if let Some(message) = &mut self.message
+        if let Envelope::Open(message) = &mut self.envelope
             && name.eq_ignore_ascii_case(b"from")
         {
             message.from.add(value.to_bytes());
@@ -100,11 +118,20 @@ impl Session {
     /// The end of the message: the last word.
     pub async fn end(&mut self, engine: &Engine, macros: &Macros) -> Ending {
         let asked = engine.clock.instant();
-        let Some(message) = &mut self.message else {
-            return Ending {
-                reply: None,
-                user: None,
-            };
+        let message = match &mut self.envelope {
+            Envelope::Open(message) => message,
+            Envelope::Unjudged => {
+                return Ending {
+                    reply: None,
+                    user: None,
+                };
+            }
+            Envelope::Closed => {
+                return Ending {
+                    reply: out_of_turn(engine, Stage::Eom),
+                    user: None,
+                };
+            }
         };
         let from = message.from.read();
         let addresses = match &from {
@@ -135,7 +162,11 @@ impl Session {
     /// The whole envelope decision, made anew.
     async fn ask(&mut self, engine: &Engine, stage: Stage, queue_id: &str) -> Option<Reply> {
         let asked = engine.clock.instant();
-        let message = self.message.as_mut()?;
+        let message = match &mut self.envelope {
+            Envelope::Open(message) => message,
+            Envelope::Unjudged => return None,
+            Envelope::Closed => return out_of_turn(engine, stage),
+        };
         let decision = decide(engine, &mut self.spoken_for, message, None).await;
         if decision.findings.is_empty() {
             return None;
@@ -184,7 +215,6 @@ async fn decide(
 
 /// Without a login there is no opinion, unless the daemon is one where everybody logs in.
 fn unauthenticated(engine: &Engine, macros: &Macros, argument: &[u8]) -> Option<Reply> {
-    let asked = engine.clock.instant();
     let settings = engine.settings();
     let daemon = text(macros, c"{daemon_name}");
     let guarded = &settings.config.milter.authenticated_daemons;
@@ -193,18 +223,34 @@ fn unauthenticated(engine: &Engine, macros: &Macros, argument: &[u8]) -> Option<
     }
     let sender = EnvelopeSender::from_mail_argument(argument);
     let context = Context {
-        front_end: FrontEnd::Milter,
-        stage: Stage::Mail,
-        login: "",
         client: client(macros),
         mail_from: Some(&sender),
-        header_from: &[],
-        recipients: 0,
-        queue_id: "",
-        asked,
+        ..nobody(engine, Stage::Mail)
     };
     let decision = Decision::unauthenticated(&settings.rules);
     engine.tell(&mut Record::default(), &context, &decision)
+}
+
+/// Postfix asks about a message that it has not begun. Never a permit.
+fn out_of_turn(engine: &Engine, stage: Stage) -> Option<Reply> {
+    telemetry::out_of_turn(&engine.clock);
+    let decision = Decision::trouble(Reason::InternalError);
+    engine.tell(&mut Record::default(), &nobody(engine, stage), &decision)
+}
+
+/// What is said where no login is known.
+fn nobody(engine: &Engine, stage: Stage) -> Context<'static> {
+    Context {
+        front_end: FrontEnd::Milter,
+        stage,
+        login: "",
+        client: ClientAddress::Unknown,
+        mail_from: None,
+        header_from: &[],
+        recipients: 0,
+        queue_id: "",
+        asked: engine.clock.instant(),
+    }
 }
 
 /// `{auth_authen}` counts only together with `{auth_type}`: without, it may be the name of a

@@ -19,7 +19,7 @@ pub struct Envelope<'r> {
     pub sender: EnvelopeSender,
     /// Accepted so far; Postfix counts them at DATA only.
     pub recipients: u32,
-    /// Empty before the first recipient is accepted.
+    /// Empty before the first recipient is accepted; at DATA, where Postfix does not queue itself.
     pub queue_id: Cow<'r, str>,
     request: &'r Request,
 }
@@ -73,6 +73,16 @@ impl<'r> Envelope<'r> {
             resolved: &Resolved::NotAsked,
             header_from: None,
         }
+    }
+
+    /// A DATA that belongs to no message, or to one without recipients. After a `BDAT … LAST` that was
+    /// refused, Postfix (seen with 3.7.11) forgets the message but not that it has recipients, and its
+    /// smtpd dies of what comes next unless that is refused. A service that filters with
+    /// `smtpd_proxy_filter` never has a queue id at DATA; this one had them (`queues`) or not.
+    pub fn is_out_of_turn(&self, queues: bool) -> bool {
+        self.stage == Stage::Data
+            && self.queue_id.is_empty()
+            && (queues || self.instance().is_empty())
     }
 
     /// What Postfix calls this message; empty before it has accepted MAIL.

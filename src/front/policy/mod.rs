@@ -13,9 +13,12 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::decision::Decision;
 use crate::decision::facts::Stage;
+use crate::decision::reason::Reason;
 use crate::engine::{Context, Engine};
 use crate::journal::FrontEnd;
+use crate::telemetry;
 use connection::Connection;
 use envelope::Envelope;
 use message::Messages;
@@ -57,21 +60,28 @@ impl PolicyFront {
         &self,
         connection: &mut Connection<S>,
     ) -> Result<(), Closed> {
+        let mut queues = false;
         while let Some(request) = connection.next().await? {
-            let action = self.answer(&request).await?;
+            let action = self.answer(&request, &mut queues).await?;
             connection.answer(&action).await?;
         }
         Ok(())
     }
 
-    /// The whole envelope decision, made anew for each question.
-    async fn answer(&self, request: &Request) -> Result<Action, Malformed> {
+    /// The whole envelope decision, made anew for each question. `queues`: the smtpd process at the
+    /// other end was seen to queue messages itself.
+    async fn answer(&self, request: &Request, queues: &mut bool) -> Result<Action, Malformed> {
         let asked = self.engine.clock.instant();
         let Some(envelope) = Envelope::read(request)? else {
             return Ok(Action::Dunno);
         };
-        let decision = self.engine.decide(&envelope.question()).await;
+        let mut decision = self.engine.decide(&envelope.question()).await;
+        if envelope.is_out_of_turn(*queues) && decision.carried_out().is_none() {
+            telemetry::out_of_turn(&self.engine.clock);
+            decision = Decision::trouble(Reason::InternalError);
+        }
         let last_word = envelope.stage == Stage::Data;
+        *queues |= last_word && !envelope.queue_id.is_empty();
         if decision.findings.is_empty() && !last_word {
             return Ok(Action::Dunno);
         }
