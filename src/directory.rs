@@ -86,6 +86,7 @@ impl Directory {
             user: Some(user),
             plan,
             owners,
+            standings: Vec::new(),
         })
     }
 

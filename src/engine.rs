@@ -15,12 +15,14 @@ use crate::config::Config;
 use crate::decision::facts::{Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
-use crate::decision::{Decision, Finding, judge};
+use crate::decision::{Decision, Finding, Judged, judge};
 use crate::directory::Directory;
+use crate::dns::Resolver;
 use crate::journal::{DecisionId, FrontEnd, Journal, Line};
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
+use crate::standings::Standings;
 use crate::store::StoreError;
 use crate::uses::Uses;
 
@@ -32,14 +34,17 @@ pub struct Settings {
     pub rules: Rules,
     /// How replies are worded.
     pub wording: Wording,
+    /// What DNS says about sender domains, by this configuration.
+    pub standings: Standings,
 }
 
 impl Settings {
     /// Prepared once, at start and at reload.
-    pub fn new(config: Config) -> Settings {
+    fn new(config: Config, resolver: Resolver, clock: &Clock) -> Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
+            standings: Standings::new(resolver, config.criteria(), clock.clone()),
             config,
         }
     }
@@ -96,13 +101,20 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine on a directory.
-    pub fn new(directory: Directory, config: Config, journal: Journal, clock: Clock) -> Engine {
+    /// An engine on a directory and a resolver.
+    pub fn new(
+        directory: Directory,
+        resolver: Resolver,
+        config: Config,
+        journal: Journal,
+        clock: Clock,
+    ) -> Engine {
         journal.configure(config.log.format, config.log.level);
+        let settings = Settings::new(config, resolver, &clock);
         Engine {
             directory,
             clock,
-            settings: ArcSwap::from_pointee(Settings::new(config)),
+            settings: ArcSwap::from_pointee(settings),
             journal,
             uses: Uses::default(),
         }
@@ -113,10 +125,12 @@ impl Engine {
         self.settings.load()
     }
 
-    /// Puts another configuration in force, from the next question on.
-    pub fn reload(&self, config: Config) {
+    /// Puts another configuration in force, from the next question on. Nothing that DNS said
+    /// before is remembered.
+    pub fn reload(&self, config: Config, resolver: Resolver) {
         self.journal.configure(config.log.format, config.log.level);
-        self.settings.store(Arc::new(Settings::new(config)));
+        let settings = Settings::new(config, resolver, &self.clock);
+        self.settings.store(Arc::new(settings));
     }
 
     /// Who was used lately.
@@ -127,9 +141,21 @@ impl Engine {
     /// Gathers the facts and judges. Without the facts, nothing is permitted.
     pub async fn decide(&self, question: &Question<'_>) -> Decision {
         let settings = self.settings.load_full();
-        match self.directory.facts(question, &settings.rules).await {
-            Ok(facts) => judge(question, &facts, &settings.rules),
-            Err(error) => self.trouble(&error),
+        let mut facts = match self.directory.facts(question, &settings.rules).await {
+            Ok(facts) => facts,
+            Err(error) => return self.trouble(&error),
+        };
+        let needs = match judge(question, &facts, &settings.rules) {
+            Judged::Decided(decision) => return decision,
+            Judged::Needs(needs) => needs,
+        };
+        facts.standings = settings.standings.look_up(needs).await;
+        match judge(question, &facts, &settings.rules) {
+            Judged::Decided(decision) => decision,
+            Judged::Needs(needs) => {
+                tracing::error!(?needs, "a decision asks again for what it was told");
+                Decision::trouble(Reason::InternalError)
+            }
         }
     }
 

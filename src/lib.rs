@@ -22,6 +22,8 @@ pub mod model;
 pub mod owner;
 pub mod socket;
 pub mod spf;
+pub mod standing;
+pub mod standings;
 pub mod store;
 pub mod telemetry;
 pub mod uses;

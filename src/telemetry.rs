@@ -121,14 +121,10 @@ pub fn store_recovered() {
     }
 }
 
-/// Whether the present trouble of DNS was said.
-static DNS_TROUBLE_SAID: AtomicBool = AtomicBool::new(false);
-
-/// Says once a minute that DNS does not answer, with a question as an example.
+/// Says once a minute that a question to DNS has no answer: its name servers or ours are in trouble.
 pub fn dns_trouble(clock: &Clock, query: &Query, trouble: Trouble) {
     static LAST: OnceAMinute = OnceAMinute::new();
     if LAST.is_due(clock) {
-        DNS_TROUBLE_SAID.store(true, Ordering::Relaxed);
         let name = query.name.as_str();
         let kind = query.kind.to_string();
         let error = trouble.to_string();
@@ -136,16 +132,8 @@ pub fn dns_trouble(clock: &Clock, query: &Query, trouble: Trouble) {
             name,
             kind,
             error,
-            "DNS is in trouble: deferring what needs it"
+            "a look-up in DNS failed: deferring what needs it"
         );
-    }
-}
-
-/// Says that DNS has answered something after a trouble that was said.
-pub fn dns_recovered() {
-    // Read first: this is said after each look-up, and hardly ever true.
-    if DNS_TROUBLE_SAID.load(Ordering::Relaxed) && DNS_TROUBLE_SAID.swap(false, Ordering::Relaxed) {
-        tracing::info!("DNS answers again");
     }
 }
 

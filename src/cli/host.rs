@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::clock::Clock;
 use crate::config::{Config, load};
 use crate::control::{self, Outcome, Request};
+use crate::dns::Resolver;
 use crate::store::Store;
 
 use super::failure::{Exit, Failure};
@@ -41,6 +43,16 @@ impl Host {
         Ok(crate::store::open(&self.config.store.url)?)
     }
 
+    /// Whoever asks name servers, on this runtime.
+    pub fn resolver(&self, runtime: &Runtime) -> Result<Resolver, Failure> {
+        Resolver::new(
+            &self.config.dns,
+            self.clock.clone(),
+            runtime.handle().clone(),
+        )
+        .map_err(|error| Failure::temporary(error.to_string(), ""))
+    }
+
     /// Whose midnight quotas follow.
     pub fn time_zone(&self) -> &TimeZone {
         &self.config.quota.time_zone.0
@@ -62,4 +74,12 @@ impl Host {
     pub fn ask(&self, request: &Request) -> Outcome {
         control::ask(&self.config.control_socket(), request, PATIENCE)
     }
+}
+
+/// A place to wait in: for the store, for name servers.
+pub fn runtime() -> Result<Runtime, Failure> {
+    Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::temporary(format!("cannot start a runtime: {error}"), ""))
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
-use super::Config;
+use super::{Config, RequireSpf};
 
 /// What is wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +44,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 
 /// Checks the text of a file; `file` is its name in errors.
 pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
-    toml::from_str(text).map_err(|error| {
+    let config: Config = toml::from_str(text).map_err(|error| {
         let offset = error.span().map(|span| span.start.min(text.len()));
         let before = offset.and_then(|at| text.get(..at)).unwrap_or_default();
         let line = offset.map(|_| before.matches('\n').count() + 1);
@@ -54,7 +54,36 @@ pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
             key: line.and_then(|line| key_at(text, line)),
             problem: error.message().replace('\n', " "),
         }
-    })
+    })?;
+    match missing_key(&config) {
+        None => Ok(config),
+        Some((key, problem)) => {
+            let name = key.rsplit('.').next().unwrap_or(key);
+            let line = text.lines().position(|line| line.trim().starts_with(name));
+            Err(ConfigError {
+                file: file.to_owned(),
+                line: line.map(|line| line + 1),
+                key: Some(key.to_owned()),
+                problem: problem.to_owned(),
+            })
+        }
+    }
+}
+
+/// A key whose value asks for another key that is not set.
+fn missing_key(config: &Config) -> Option<(&'static str, &'static str)> {
+    let problem = match config.any_domain.require_spf {
+        RequireSpf::Include if config.relay.spf_include.domain().is_none() => {
+            "\"include\" needs relay.spf-include: the name that customers include"
+        }
+        RequireSpf::Pass if config.relay.egress.0.is_empty() => {
+            "\"pass\" needs relay.egress: the addresses that mail leaves from"
+        }
+        RequireSpf::Auto | RequireSpf::Published | RequireSpf::Include | RequireSpf::Pass => {
+            return None;
+        }
+    };
+    Some(("any-domain.require-spf", problem))
 }
 
 /// The dotted key that stands on a line, or on the nearest line above it that begins one (a list

@@ -6,6 +6,7 @@
 
 pub mod choice;
 pub mod load;
+mod meaning;
 pub mod value;
 
 use std::net::SocketAddr;
@@ -325,37 +326,6 @@ impl Default for Log {
             format: LogFormat::default(),
             level: LogLevel::default(),
             keep: Duration::from_secs(30 * 24 * 3600),
-        }
-    }
-}
-
-impl Config {
-    /// The control socket: as configured, else `control.sock` beside the database.
-    pub fn control_socket(&self) -> PathBuf {
-        if self.listen.control.as_os_str().is_empty() {
-            self.store.url.beside("control.sock")
-        } else {
-            self.listen.control.clone()
-        }
-    }
-
-    /// The rules that decisions depend on.
-    pub fn rules(&self) -> crate::decision::facts::Rules {
-        crate::decision::facts::Rules {
-            recipient_delimiter: self.sender.recipient_delimiter.clone(),
-            refuse_display_name_addresses: self.sender.display_name_addresses
-                == AllowOrRefuse::Refuse,
-            allow_unknown_users: self.enforcement.unknown_user == RefuseOrAllow::Allow,
-            audit: self.enforcement.mode == EnforcementMode::Audit,
-        }
-    }
-
-    /// How replies are worded.
-    pub fn wording(&self) -> crate::decision::sentence::Wording {
-        crate::decision::sentence::Wording {
-            report_url: self.reply.report_url.as_str().to_owned(),
-            detail: self.reply.detail,
-            hide_ip_reason: self.auth.hide_ip_reason,
         }
     }
 }

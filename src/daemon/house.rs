@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -18,6 +19,7 @@ use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
 use crate::directory::Directory;
+use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
 use crate::journal::Journal;
@@ -65,8 +67,11 @@ impl House {
         let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
         let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
+        let resolver = Resolver::new(&config.dns, setup.clock.clone(), Handle::current())
+            .map_err(|e| e.to_string())?;
         let engine = Arc::new(Engine::new(
             Directory::new(Arc::new(store)),
+            resolver,
             setup.config,
             Journal::new(Some(setup.sink.clone())),
             setup.clock,

@@ -3,10 +3,15 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::runtime::Handle;
+
 use crate::config::load::load;
 use crate::config::{Config, Listen, Store};
+use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::telemetry;
+
+const NOT_RELOADED: &str = "configuration not reloaded: the one in force stays in force";
 
 /// Knows what can be reloaded and what cannot.
 pub struct Reloader {
@@ -41,18 +46,24 @@ impl Reloader {
             Ok(config) => config,
             Err(error) => {
                 let error = error.to_string();
-                tracing::error!(
-                    error,
-                    "configuration not reloaded: the one in force stays in force"
-                );
+                tracing::error!(error, "{NOT_RELOADED}");
                 return;
             }
         };
         let waiting = self.waiting_for_restart(&config).join(", ");
         config.store = self.store.clone();
         config.listen = self.listen.clone();
+        let clock = self.engine.clock.clone();
+        let resolver = match Resolver::new(&config.dns, clock, Handle::current()) {
+            Ok(resolver) => resolver,
+            Err(error) => {
+                let error = error.to_string();
+                tracing::error!(error, "{NOT_RELOADED}");
+                return;
+            }
+        };
         self.log.configure(config.log.format, config.log.level);
-        self.engine.reload(config);
+        self.engine.reload(config, resolver);
         tracing::info!("configuration reloaded");
         if !waiting.is_empty() {
             tracing::warn!(keys = waiting, "changed keys wait for a restart");

@@ -14,6 +14,7 @@ use super::keeper::Keeper;
 use super::watch::Watch;
 use crate::engine::Engine;
 use crate::journal::Sink;
+use crate::standings::Standings;
 use crate::telemetry;
 
 /// Where the answers come from.
@@ -51,6 +52,8 @@ impl Status {
         let writing = self.keeper.trouble();
         let milter: usize = self.milter.iter().map(|sessions| sessions()).sum();
         let (users, domains) = self.engine.directory.remembered();
+        let settings = self.engine.settings();
+        let (standings, standing_bytes) = settings.standings.remembered();
         let listeners: Vec<Value> = self
             .listeners
             .iter()
@@ -63,7 +66,7 @@ impl Status {
             "uptime_seconds": uptime,
             "config": self.config,
             "store": {
-                "url": format!("sqlite:{}", self.engine.settings().config.store.url.path().display()),
+                "url": format!("sqlite:{}", settings.config.store.url.path().display()),
                 "ok": reading.is_none() && writing.is_none(),
                 "reading": reading.map(|error| error.to_string()),
                 "writing": writing.map(|error| error.to_string()),
@@ -72,6 +75,14 @@ impl Status {
             "connections": {"auth": self.auth.open(), "policy": self.policy.open(), "milter": milter},
             "open_files": {"now": host::open_files(), "limit": self.open_files},
             "remembered": {"users": users, "domains": domains},
+            "dns": {
+                "resolver": settings.standings.resolver().status(),
+                "standings": {
+                    "entries": standings,
+                    "bytes": standing_bytes,
+                    "capacity": Standings::CAPACITY,
+                },
+            },
             "lost_log_lines": self.sink.lost(),
             "panics": telemetry::panics(),
         })

@@ -1,5 +1,7 @@
 //! What a decision is made from: the question as it was asked, and the facts that were looked up.
 
+use std::sync::Arc;
+
 use crate::model::address::Address;
 use crate::model::display_name::addresses_in;
 use crate::model::domain::Domain;
@@ -8,6 +10,7 @@ use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
 use crate::model::user::{Ownership, Plan, SharedUser};
+use crate::standing::{Need, Standing};
 
 /// Where in SMTP the question is asked.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -75,12 +78,20 @@ pub struct Facts {
     pub plan: Option<Plan>,
     /// Who has verified the sender domains, or names above them.
     pub owners: Vec<Lineage>,
+    /// What DNS says about the senders that [`judge`](super::judge) wanted to know about.
+    pub standings: Vec<(Need, Arc<Standing>)>,
 }
 
 impl Facts {
     /// The lineage of a domain that was looked up.
     pub fn lineage(&self, domain: &Domain) -> Option<&Lineage> {
         self.owners.iter().find(|lineage| lineage.domain == *domain)
+    }
+
+    /// The standing that was looked up for a need.
+    pub fn standing(&self, need: &Need) -> Option<&Arc<Standing>> {
+        let found = self.standings.iter().find(|(asked, _)| asked == need);
+        found.map(|(_, standing)| standing)
     }
 }
 
@@ -102,6 +113,8 @@ pub struct Rules {
     pub refuse_display_name_addresses: bool,
     /// A login that nobody has passes, so that users can be moved over one by one.
     pub allow_unknown_users: bool,
+    /// Lockdown records bind users in every mode, not only in `any-domain`.
+    pub lockdown_always: bool,
     /// Nothing is refused, everything is logged.
     pub audit: bool,
 }

@@ -8,6 +8,8 @@ use crate::model::address::AddressError;
 use crate::model::domain::Domain;
 use crate::model::header_from::FromError;
 use crate::model::user::SharedUser;
+use crate::spf::Shortfall;
+use crate::standing::Outage;
 
 /// The answer to one question.
 #[derive(Clone, Debug)]
@@ -41,14 +43,11 @@ pub enum About {
     /// Somebody who logs in: the reply tells no more than whoever knows the password may know.
     Login,
     /// This sender of the message.
-    Sender {
-        /// Where it stands.
-        field: Field,
-        /// The address as it was read.
-        address: String,
-        /// The domain in question, if the address has one.
-        domain: Option<Domain>,
-    },
+    Sender(Sender),
+    /// This sender of the message, because of its domain's SPF record.
+    Spf(Sender, Shortfall),
+    /// This sender of the message, because its domain's DNS does not answer.
+    Outage(Sender, Outage),
     /// The envelope sender cannot be used.
     Malformed {
         /// As it came.
@@ -69,6 +68,35 @@ pub enum About {
     MissingMacro(&'static str),
     /// The login means another user than when the session began.
     LoginChangedHands,
+}
+
+impl About {
+    /// The sender domain that it is about, if it is about one.
+    pub fn domain(&self) -> Option<&Domain> {
+        match self {
+            About::Sender(sender) | About::Spf(sender, _) | About::Outage(sender, _) => {
+                sender.domain.as_ref()
+            }
+            About::Nothing
+            | About::Login
+            | About::Malformed { .. }
+            | About::ResolvesElsewhere { .. }
+            | About::HeaderFrom(_)
+            | About::MissingMacro(_)
+            | About::LoginChangedHands => None,
+        }
+    }
+}
+
+/// One of the senders of a message.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sender {
+    /// Where it stands.
+    pub field: Field,
+    /// The address as it was read.
+    pub address: String,
+    /// The domain in question, if the address has one.
+    pub domain: Option<Domain>,
 }
 
 impl Decision {

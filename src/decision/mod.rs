@@ -9,47 +9,63 @@ pub mod facts;
 pub mod finding;
 pub mod login;
 pub mod reason;
+mod sender;
 pub mod sentence;
 pub mod step;
 
 use std::ops::ControlFlow;
 
-use coverage::{cover, foreign_owner};
 use facts::{Facts, Field, Question, Resolved, Rules};
 pub use finding::{About, Decision, Finding};
 use reason::Reason;
 use step::{Detail, Outcome, Rule, Step};
 
-use crate::model::address::Address;
 use crate::model::display_name::addresses_in;
-use crate::model::domain::Domain;
 use crate::model::header_from::{FromError, Mailbox};
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
-use crate::model::user::{CheckFrom, Enforce, Mode, Plan, Status, User};
+use crate::model::user::{CheckFrom, Enforce, Status, User};
+use crate::standing::Need;
 
 /// May this login, from there, hand in this message as that sender?
 ///
 /// What the question leaves out is not judged. Every stage of a message asks for the whole
 /// decision anew, so that a change in between counts.
-pub fn judge(question: &Question<'_>, facts: &Facts, rules: &Rules) -> Decision {
+///
+/// Where DNS has a say, and has not been asked yet, no decision can be made: the answer is then what
+/// to look up, for all senders at once, and judging again with that decides.
+pub fn judge(question: &Question<'_>, facts: &Facts, rules: &Rules) -> Judged {
     let mut judgement = Judgement {
         facts,
         rules,
         findings: Vec::new(),
         steps: Vec::with_capacity(Rule::MESSAGE.len()),
+        needs: Vec::new(),
         audit: rules.audit,
     };
     if let Some(user) = &facts.user {
         judgement.audit |= user.enforce == Enforce::Audit;
     }
     let _ = judgement.message(question);
-    Decision {
+    if !judgement.needs.is_empty() {
+        return Judged::Needs(judgement.needs);
+    }
+    Judged::Decided(Decision {
         user: facts.user.clone(),
         findings: judgement.findings,
         steps: judgement.steps,
         audit: judgement.audit,
-    }
+    })
+}
+
+/// What judging comes to.
+#[derive(Debug)]
+#[must_use]
+pub enum Judged {
+    /// A decision.
+    Decided(Decision),
+    /// These have to be looked up first.
+    Needs(Vec<Need>),
 }
 
 /// The work in progress on one decision.
@@ -58,6 +74,7 @@ struct Judgement<'a> {
     rules: &'a Rules,
     findings: Vec<Finding>,
     steps: Vec<Step>,
+    needs: Vec<Need>,
     audit: bool,
 }
 
@@ -222,60 +239,6 @@ impl Judgement<'_> {
             self.sender(Rule::HeaderFrom, Field::DisplayName, &address, user)?;
         }
         ON
-    }
-
-    /// One address, wherever it stands: what both halves of a message are held to.
-    fn sender(&mut self, rule: Rule, field: Field, address: &Address, user: &User) -> Flow {
-        let not_allowed = match field {
-            Field::Envelope => Reason::SenderNotAllowed,
-            Field::HeaderFrom | Field::DisplayName => Reason::HeaderFromNotAllowed,
-        };
-        let about = |domain: Option<&Domain>| About::Sender {
-            field,
-            address: address.to_string(),
-            domain: domain.cloned(),
-        };
-        let Some(domain) = address.domain() else {
-            return self.fail(rule, Detail::Literal, not_allowed, about(None));
-        };
-        let Some(lineage) = self.facts.lineage(domain) else {
-            // The engine looks up every domain of the question; without the fact, no permit.
-            return self.fail(
-                rule,
-                Detail::MissingFact,
-                Reason::InternalError,
-                About::Nothing,
-            );
-        };
-        if let Some(cover) = cover(user, address, lineage, self.rules) {
-            return self.pass(rule, Detail::Covered(domain.clone(), cover));
-        }
-        let owner = foreign_owner(&user.account, lineage).cloned();
-        let (detail, reason) = match user.mode {
-            Mode::Default => (
-                Detail::NotCovered(domain.clone(), user.mode, owner),
-                not_allowed,
-            ),
-            Mode::AllDomains => (
-                Detail::NotCovered(domain.clone(), user.mode, owner),
-                not_allowed,
-            ),
-            Mode::AnyDomain => self.any_domain(domain, owner),
-        };
-        self.fail(rule, detail, reason, about(Some(domain)))
-    }
-
-    /// Why mode `any-domain` refuses a domain that the account has not verified itself. Nothing
-    /// passes here before the domain's SPF record has been read.
-    fn any_domain(&self, domain: &Domain, owner: Option<Domain>) -> (Detail, Reason) {
-        match (self.facts.plan, owner) {
-            (Some(Plan::Pro), Some(owner)) => {
-                (Detail::OwnedElsewhere(owner), Reason::OwnedByAnotherAccount)
-            }
-            (Some(Plan::Pro), None) => (Detail::NoSpf(domain.clone()), Reason::SpfMissing),
-            (Some(Plan::Free), _) => (Detail::PlanFree, Reason::Plan),
-            (None, _) => (Detail::MissingFact, Reason::InternalError),
-        }
     }
 
     fn pass(&mut self, rule: Rule, detail: Detail) -> Flow {

@@ -39,8 +39,20 @@ pub enum Reason {
     HeaderFromMissing,
     /// The header From cannot be read, or can be read in two ways.
     HeaderFromMalformed,
+    /// The lockdown record of the sender domain does not list the user.
+    LockedDown,
     /// The sender domain publishes no SPF record.
     SpfMissing,
+    /// The SPF record of the sender domain, or one that it leads to, cannot be used.
+    SpfInvalid,
+    /// The SPF record of the sender domain does not lead to that of this relay.
+    SpfNotIncludingRelay,
+    /// The SPF record of the sender domain does not let mail from this relay pass.
+    SpfNotPassing,
+    /// The sender domain publishes no DMARC record.
+    DmarcMissing,
+    /// What the sender domain's DNS says cannot be known now.
+    DnsUnavailable,
     /// The store does not answer.
     StoreUnavailable,
     /// A fault of ours, or a fact that Postfix did not hand over.
@@ -79,7 +91,13 @@ impl Reason {
             Reason::HeaderFromNotAllowed => "header-from-not-allowed",
             Reason::HeaderFromMissing => "header-from-missing",
             Reason::HeaderFromMalformed => "header-from-malformed",
+            Reason::LockedDown => "locked-down",
             Reason::SpfMissing => "spf-missing",
+            Reason::SpfInvalid => "spf-invalid",
+            Reason::SpfNotIncludingRelay => "spf-not-including-relay",
+            Reason::SpfNotPassing => "spf-not-passing",
+            Reason::DmarcMissing => "dmarc-missing",
+            Reason::DnsUnavailable => "dns-unavailable",
             Reason::StoreUnavailable => "store-unavailable",
             Reason::InternalError => "internal-error",
         }
@@ -89,7 +107,9 @@ impl Reason {
     pub fn verdict(self) -> Verdict {
         match self {
             Reason::Allowed => Verdict::Allow,
-            Reason::StoreUnavailable | Reason::InternalError => Verdict::Defer,
+            Reason::DnsUnavailable | Reason::StoreUnavailable | Reason::InternalError => {
+                Verdict::Defer
+            }
             Reason::Unauthenticated
             | Reason::BadPassword
             | Reason::NoSuchUser
@@ -106,7 +126,12 @@ impl Reason {
             | Reason::HeaderFromNotAllowed
             | Reason::HeaderFromMissing
             | Reason::HeaderFromMalformed
-            | Reason::SpfMissing => Verdict::Refuse,
+            | Reason::LockedDown
+            | Reason::SpfMissing
+            | Reason::SpfInvalid
+            | Reason::SpfNotIncludingRelay
+            | Reason::SpfNotPassing
+            | Reason::DmarcMissing => Verdict::Refuse,
         }
     }
 
@@ -124,7 +149,12 @@ impl Reason {
             | Reason::HeaderFromNotAllowed
             | Reason::HeaderFromMissing
             | Reason::HeaderFromMalformed
-            | Reason::SpfMissing => true,
+            | Reason::LockedDown
+            | Reason::SpfMissing
+            | Reason::SpfInvalid
+            | Reason::SpfNotIncludingRelay
+            | Reason::SpfNotPassing
+            | Reason::DmarcMissing => true,
             Reason::Allowed
             | Reason::BadPassword
             | Reason::NoSuchUser
@@ -132,6 +162,7 @@ impl Reason {
             | Reason::Mechanism
             | Reason::TlsRequired
             | Reason::Throttled
+            | Reason::DnsUnavailable
             | Reason::StoreUnavailable
             | Reason::InternalError => false,
         }

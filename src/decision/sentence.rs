@@ -1,6 +1,7 @@
 //! Decisions in words: the reply that the sender reads.
 
 use super::facts::Field;
+use super::finding::Sender;
 use super::reason::Reason;
 use super::{About, Decision, Finding};
 use crate::model::reply::{MAX_LINE, MAX_REPLY, Reply, compose, escape};
@@ -28,30 +29,57 @@ pub fn reply(
     login: &str,
     sender_len: usize,
 ) -> Option<Reply> {
-    let fixed = |code, enhanced, text: &str| {
-        Some(Reply {
-            code,
-            enhanced,
-            text: text.to_owned(),
-        })
+    let heading = match form(finding, wording)? {
+        Form::Whole(reply) => return Some(reply),
+        Form::Heading(heading) => heading,
     };
-    let (short, tag) = match finding.reason {
+    let link = match wording.report_url.as_str() {
+        "" => String::new(),
+        url => format!(" See {}", url.replace("{id}", id)),
+    };
+    let text = if wording.detail {
+        compose(
+            &format!("{}: ", heading.tag),
+            &sentence(decision, finding, login),
+            &link,
+            room(sender_len),
+        )
+    } else {
+        format!("{}{link}", heading.tag)
+    };
+    Some(Reply {
+        code: heading.code,
+        enhanced: heading.enhanced,
+        text,
+    })
+}
+
+/// How a reply is put together.
+enum Form {
+    /// Always these words.
+    Whole(Reply),
+    /// This, a sentence and a link.
+    Heading(Heading),
+}
+
+fn form(finding: &Finding, wording: &Wording) -> Option<Form> {
+    let heading = match finding.reason {
         Reason::Allowed => return None,
-        Reason::Unauthenticated => return fixed(530, "5.7.0", "Authentication required"),
+        Reason::Unauthenticated => return whole(530, "5.7.0", "Authentication required"),
         Reason::IpNotAuthorized if finding.about == About::Login && wording.hide_ip_reason => {
-            return fixed(535, "5.7.8", "Authentication failed");
+            return whole(535, "5.7.8", "Authentication failed");
         }
         // Whoever guesses is not told that the name exists.
         Reason::Suspended if finding.about == About::Login => {
-            return fixed(535, "5.7.8", "Authentication failed");
+            return whole(535, "5.7.8", "Authentication failed");
         }
-        Reason::IpNotAuthorized => return fixed(535, "5.7.8", "IP not authorized"),
+        Reason::IpNotAuthorized => return whole(535, "5.7.8", "IP not authorized"),
         Reason::BadPassword | Reason::NoSuchUser | Reason::Mechanism | Reason::TlsRequired => {
-            return fixed(535, "5.7.8", "Authentication failed");
+            return whole(535, "5.7.8", "Authentication failed");
         }
-        Reason::Throttled => return fixed(535, "5.7.8", "Too many failed logins, try again later"),
+        Reason::Throttled => return whole(535, "5.7.8", "Too many failed logins, try again later"),
         Reason::StoreUnavailable | Reason::InternalError => {
-            return fixed(
+            return whole(
                 451,
                 "4.3.0",
                 "Temporary problem on the server, try again later",
@@ -65,28 +93,45 @@ pub fn reply(
         | Reason::OwnedByAnotherAccount
         | Reason::HeaderFromNotAllowed
         | Reason::HeaderFromMissing
-        | Reason::HeaderFromMalformed => ("[ACL] Blocked", "[ACL] Blocked: "),
-        Reason::SpfMissing => ("[SPF_INVALID] Blocked", "[SPF_INVALID] Blocked: "),
+        | Reason::LockedDown
+        | Reason::HeaderFromMalformed => Heading::blocked("[ACL] Blocked"),
+        Reason::SpfMissing
+        | Reason::SpfInvalid
+        | Reason::SpfNotIncludingRelay
+        | Reason::SpfNotPassing => Heading::blocked("[SPF_INVALID] Blocked"),
+        Reason::DmarcMissing => Heading::blocked("[DMARC_MISSING] Blocked"),
+        Reason::DnsUnavailable => Heading {
+            code: 451,
+            enhanced: "4.4.3",
+            tag: "[DNS] Unavailable",
+        },
     };
-    let link = match wording.report_url.as_str() {
-        "" => String::new(),
-        url => format!(" See {}", url.replace("{id}", id)),
-    };
-    let text = if wording.detail {
-        compose(
+    Some(Form::Heading(heading))
+}
+
+fn whole(code: u16, enhanced: &'static str, text: &str) -> Option<Form> {
+    Some(Form::Whole(Reply {
+        code,
+        enhanced,
+        text: text.to_owned(),
+    }))
+}
+
+/// What a reply with a sentence begins with.
+struct Heading {
+    code: u16,
+    enhanced: &'static str,
+    tag: &'static str,
+}
+
+impl Heading {
+    fn blocked(tag: &'static str) -> Heading {
+        Heading {
+            code: 550,
+            enhanced: "5.7.1",
             tag,
-            &sentence(decision, finding, login),
-            &link,
-            room(sender_len),
-        )
-    } else {
-        format!("{short}{link}")
-    };
-    Some(Reply {
-        code: 550,
-        enhanced: "5.7.1",
-        text,
-    })
+        }
+    }
 }
 
 /// How many bytes the text may have, so that the line with Postfix's prefix stays within bounds.
@@ -104,31 +149,19 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
         None => format!("login {}", escape(login)),
     };
     let sentence = match (&finding.about, finding.reason) {
-        (
-            About::Sender {
-                field,
-                address,
-                domain,
-            },
-            reason,
-        ) => {
-            let domain = domain.as_ref().map_or("", |d| d.as_str());
-            let why = if reason == Reason::Plan {
-                "the plan of its account allows only domains of its own".to_owned()
-            } else if reason == Reason::OwnedByAnotherAccount {
-                format!("{domain} belongs to another account")
-            } else if reason == Reason::SpfMissing {
-                format!("{domain} has no SPF record that covers this relay")
-            } else {
-                String::new()
-            };
+        (About::Sender(sender), reason) => {
+            let domain = sender.domain.as_ref().map_or("", |d| d.as_str());
+            let why = because(reason, domain);
             let colon = if why.is_empty() { "" } else { ": " };
-            format!(
-                "{who} may not send as {} ({}){colon}{why}",
-                escape(address),
-                field_name(*field)
-            )
+            format!("{who} may not send as {}{colon}{why}", shown(sender))
         }
+        (About::Spf(sender, shortfall), _) => {
+            format!("{who} may not send as {}: {shortfall}", shown(sender))
+        }
+        (About::Outage(sender, outage), _) => format!(
+            "whether {who} may send as {} is not known yet: {outage}",
+            shown(sender)
+        ),
         (About::Malformed { text, error }, _) => {
             format!("{who} used the envelope sender {}: {error}", escape(text))
         }
@@ -151,6 +184,26 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
         }
     };
     escape(&sentence)
+}
+
+/// A sender and where it stands.
+fn shown(sender: &Sender) -> String {
+    format!("{} ({})", escape(&sender.address), field_name(sender.field))
+}
+
+/// What the reason says about the domain, if it says anything.
+fn because(reason: Reason, domain: &str) -> String {
+    if reason == Reason::Plan {
+        "the plan of its account allows only domains of its own".to_owned()
+    } else if reason == Reason::OwnedByAnotherAccount {
+        format!("{domain} belongs to another account")
+    } else if reason == Reason::LockedDown {
+        format!("the lockdown record of {domain} does not list this user")
+    } else if reason == Reason::DmarcMissing {
+        format!("{domain} publishes no DMARC record")
+    } else {
+        String::new()
+    }
 }
 
 fn field_name(field: Field) -> &'static str {

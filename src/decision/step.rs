@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::coverage::Cover;
 use crate::model::address::AddressError;
@@ -10,6 +11,9 @@ use crate::model::header_from::FromError;
 use crate::model::name::Name;
 use crate::model::network::Network;
 use crate::model::user::{CheckFrom, Mode};
+use crate::standing::dmarc::Dmarc;
+use crate::standing::lockdown::Lockdown;
+use crate::standing::{Outage, Standing};
 
 /// A rule, by the name that `explain` shows.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -32,16 +36,26 @@ pub enum Rule {
     EnvelopeSender,
     /// Each mailbox of the header From is one of the user's.
     HeaderFrom,
+    /// The sender domain's lockdown record does not keep the user out.
+    Lockdown,
+    /// The sender domain's SPF record speaks for this relay.
+    Spf,
+    /// The sender domain has a DMARC record.
+    Dmarc,
 }
 
 impl Rule {
-    /// The rules about a message, in the order in which they are tried.
-    pub const MESSAGE: [Rule; 5] = [
+    /// The rules about a message, in the order in which they are tried; the last three follow each
+    /// sender whose domain DNS is asked about.
+    pub const MESSAGE: [Rule; 8] = [
         Rule::Login,
         Rule::Status,
         Rule::Client,
         Rule::EnvelopeSender,
         Rule::HeaderFrom,
+        Rule::Lockdown,
+        Rule::Spf,
+        Rule::Dmarc,
     ];
     /// The rules about a login, in the order in which they are tried.
     pub const LOGIN: [Rule; 7] = [
@@ -66,6 +80,9 @@ impl Rule {
             Rule::Client => "client",
             Rule::EnvelopeSender => "envelope-sender",
             Rule::HeaderFrom => "header-from",
+            Rule::Lockdown => "lockdown",
+            Rule::Spf => "spf",
+            Rule::Dmarc => "dmarc",
         }
     }
 }
@@ -152,8 +169,10 @@ pub enum Detail {
     OwnedElsewhere(Domain),
     /// Mode `any-domain` needs plan `pro`.
     PlanFree,
-    /// No SPF record of this domain was found.
-    NoSpf(Domain),
+    /// Mode `any-domain`: nobody here has verified the domain, so its DNS decides.
+    Stranger(Domain),
+    /// What that says.
+    Dns(DnsDetail),
     /// Something that should have been looked up was not.
     MissingFact,
     /// The connection is encrypted, or need not be.
@@ -221,10 +240,10 @@ impl fmt::Display for Detail {
             Detail::PlanFree => {
                 f.write_str("the account's plan is free: only its own verified domains")
             }
-            Detail::NoSpf(domain) => write!(
-                f,
-                "{domain} is not verified on the account, and no SPF record is known"
-            ),
+            Detail::Stranger(domain) => {
+                write!(f, "{domain} is verified on no account: its DNS decides")
+            }
+            Detail::Dns(detail) => detail.fmt(f),
             Detail::MissingFact => f.write_str("a fact is missing"),
             Detail::TlsFine => f.write_str("the password is protected, or need not be"),
             Detail::TlsMissing => {
@@ -237,6 +256,39 @@ impl fmt::Display for Detail {
             Detail::CountedElsewhere => f.write_str("counted by the daemon, not judged here"),
             Detail::PasswordRight => f.write_str("right"),
             Detail::PasswordWrong => f.write_str("wrong"),
+        }
+    }
+}
+
+/// What was found in the DNS of a sender domain.
+#[derive(Clone, Debug)]
+pub enum DnsDetail {
+    /// What its lockdown record says.
+    Lockdown(Domain, Lockdown),
+    /// What its SPF record says.
+    Spf(Arc<Standing>),
+    /// Its DMARC record, or that there is none.
+    Dmarc(Domain, Dmarc),
+    /// The configuration does not ask for it.
+    NotRequired,
+    /// DNS does not answer.
+    Outage(Outage),
+}
+
+impl fmt::Display for DnsDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DnsDetail::Lockdown(domain, lockdown) => write!(f, "{domain}: {lockdown}"),
+            DnsDetail::Spf(standing) => match &standing.stranger {
+                Some(stranger) => stranger.spf.fmt(f),
+                None => f.write_str("not asked"),
+            },
+            DnsDetail::Dmarc(_, Dmarc::Published(name)) => write!(f, "published at {name}"),
+            DnsDetail::Dmarc(domain, Dmarc::Missing) => {
+                write!(f, "{domain} publishes no DMARC record")
+            }
+            DnsDetail::NotRequired => f.write_str("not required"),
+            DnsDetail::Outage(outage) => outage.fmt(f),
         }
     }
 }

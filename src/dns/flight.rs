@@ -140,7 +140,6 @@ impl Flights {
         match answer {
             Answer::Records(_) | Answer::NoData | Answer::NoName => {
                 self.answered.fetch_add(1, Ordering::Relaxed);
-                telemetry::dns_recovered();
             }
             Answer::Trouble(trouble) => {
                 self.failed.fetch_add(1, Ordering::Relaxed);

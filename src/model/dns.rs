@@ -55,6 +55,11 @@ impl DnsName {
         Ok(DnsName(Arc::from(text.to_ascii_lowercase())))
     }
 
+    /// The name of every host for itself.
+    pub fn localhost() -> DnsName {
+        DnsName(Arc::from("localhost"))
+    }
+
     /// A label in front of a domain, as in `_dmarc.example.com`.
     pub fn below(label: &str, domain: &Domain) -> Result<DnsName, DnsNameError> {
         DnsName::parse(&format!("{label}.{domain}"))

@@ -114,6 +114,14 @@ impl Domain {
         Domain(Arc::from(format!("x.{self}"))).is_any_suffix()
     }
 
+    /// The name directly below its public suffix, if it is another one: whose policy stands in where
+    /// a domain has none of its own (RFC 7489 3.2).
+    pub fn organizational(&self) -> Option<Domain> {
+        let top = psl::domain(self.0.as_bytes())?;
+        let start = self.0.len().checked_sub(top.as_bytes().len())?;
+        (start > 0).then(|| Domain(Arc::from(&self.0[start..])))
+    }
+
     fn is_suffix(&self, wanted: impl Fn(Type) -> bool) -> bool {
         psl::suffix(self.0.as_bytes()).is_some_and(|suffix| {
             suffix.as_bytes() == self.0.as_bytes() && suffix.typ().is_some_and(&wanted)
@@ -243,6 +251,19 @@ mod tests {
         }
         assert!(Domain::parse("github.io").unwrap().is_any_suffix());
         assert!(!Domain::parse("example.github.io").unwrap().is_any_suffix());
+    }
+
+    #[test]
+    fn the_organisational_domain_lies_below_the_suffix() {
+        for (name, top) in [
+            ("a.b.example.com", Some("example.com")),
+            ("x.example.co.uk", Some("example.co.uk")),
+            ("example.com", None),
+            ("com", None),
+        ] {
+            let found = Domain::parse(name).unwrap().organizational();
+            assert_eq!(found.as_ref().map(Domain::as_str), top, "{name}");
+        }
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Network {
         self.0.contains(&address)
     }
 
+    /// The network.
+    pub fn net(&self) -> IpNet {
+        self.0
+    }
+
     /// Whether this is an IPv4 network.
     pub fn is_ipv4(&self) -> bool {
         matches!(self.0, IpNet::V4(_))

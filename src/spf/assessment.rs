@@ -1,6 +1,6 @@
 //! The three requirements, and `check_host()`, on top of the walk.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -63,7 +63,9 @@ pub(super) fn include(
     let verdict = match end {
         End::Hit => Ok(()),
         // Nothing matches on this walk.
-        End::Through | End::Match(_) => Err(Shortfall::NotIncluding),
+        End::Through | End::Match(_) => Err(Shortfall::NotIncluding {
+            relay: relay.clone(),
+        }),
         End::NoRecord => Err(Shortfall::Missing),
         End::Stop(stop) => Err(stop.into()),
     };
@@ -130,8 +132,10 @@ pub(super) fn pass(
         }
     }
     Ok(Assessment {
-        // Without any egress address there is nothing that could pass.
-        verdict: Err(worst.unwrap_or(Shortfall::NotIncluding)),
+        // A configuration without any egress address does not get here; nothing could pass.
+        verdict: Err(worst.unwrap_or(Shortfall::Undecided {
+            address: Ipv4Addr::UNSPECIFIED.into(),
+        })),
         evaluations,
         depends_on_sender,
     })
@@ -260,7 +264,7 @@ impl Shortfall {
             Shortfall::Undecided { .. } => 3,
             Shortfall::Invalid(_) => 2,
             Shortfall::NotPassing { .. } => 1,
-            Shortfall::Missing | Shortfall::NotIncluding => 0,
+            Shortfall::Missing | Shortfall::NotIncluding { .. } => 0,
         }
     }
 }

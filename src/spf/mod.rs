@@ -15,6 +15,7 @@ pub mod record;
 mod second_opinion;
 pub mod tree;
 mod walk;
+mod words;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -93,7 +94,10 @@ pub enum Shortfall {
     /// A record is wrong, a limit is passed, or the domain says that it never sends.
     Invalid(Fault),
     /// The record is in order, and does not include the relay.
-    NotIncluding,
+    NotIncluding {
+        /// The name that it should lead to.
+        relay: DnsName,
+    },
     /// `check_host()` says something else than *pass* for every egress address.
     NotPassing {
         /// The last address that was tried.

@@ -144,6 +144,16 @@ impl Visit {
         line
     }
 
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        let steps = self.steps.iter().map(|step| {
+            let inside = step.inside.as_ref().map_or(0, |inside| inside.size());
+            size_of::<Step>() + step.term.len() + inside
+        });
+        let text = self.record.as_ref().map_or(0, String::len);
+        size_of::<Visit>() + text + steps.sum::<usize>()
+    }
+
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
         let indent = depth * 2;
         match &self.record {

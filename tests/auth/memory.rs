@@ -83,8 +83,7 @@ async fn it_lasts_as_long_as_the_configuration_says() {
     front.world.clock.advance(Duration::from_secs(2));
     assert_eq!(front.login("shop", "correct-horse", HERE).await, "OK shop");
     assert_eq!(front.authenticator.hashed(), 2);
-    let config = outgate::config::load::parse("auth.cache-ttl = \"1s\"", "test").unwrap();
-    front.world.engine.reload(config);
+    front.world.reload("auth.cache-ttl = \"1s\"");
     front.world.clock.advance(Duration::from_secs(1));
     assert_eq!(front.login("shop", "correct-horse", HERE).await, "OK shop");
     assert_eq!(front.authenticator.hashed(), 3);
@@ -133,8 +132,7 @@ async fn a_hash_with_other_parameters_is_renewed_at_the_next_login() {
     };
     let before = stored();
     let config = "auth.hash = { memory-kib = 128, iterations = 2, parallelism = 1 }";
-    let config = outgate::config::load::parse(config, "test").unwrap();
-    front.world.engine.reload(config);
+    front.world.reload(config);
     assert_eq!(front.login("shop", "correct-horse", HERE).await, "OK shop");
     assert_eq!(stored(), before, "a remembered login has nothing to hash");
     front.world.clock.advance(Duration::from_secs(301));

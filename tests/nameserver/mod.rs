@@ -216,8 +216,9 @@ async fn serve_connection(connection: TcpStream, shared: Arc<Shared>) -> io::Res
                 writing.shutdown().await?;
             }
             for answer in answers {
-                writing.write_u16(answer.len().try_into().unwrap()).await?;
-                writing.write_all(&answer).await?;
+                let length: u16 = answer.len().try_into().unwrap();
+                let whole = [&length.to_be_bytes()[..], &answer].concat();
+                writing.write_all(&whole).await?;
             }
             io::Result::Ok(())
         });

@@ -12,6 +12,7 @@
 //!     $NO-SOA                              denials come without their SOA
 //!     example.com       TXT "v=spf1 include:" "spf.relay.test -all"
 //!     example.com       A 192.0.2.1        AAAA, MX 10 mail.example.com, CNAME other.test
+//!     *.many.test       TXT "v=spf1 -all"  all names below, as far as they have no line
 //!     example.com       EMPTY              exists, without records
 //!     slow.test         DELAY 200ms        what it has comes late
 //!     broken.test       SERVFAIL           or REFUSE, DROP, TRUNCATE (whole over TCP only),

@@ -202,14 +202,25 @@ impl Zone {
         self.manner(name, Manner::Garbage)
     }
 
-    /// What a name has; `None` if neither it nor a name below it exists.
+    /// What a name has; `None` if neither it nor a name below it exists. A name that does not exist
+    /// has what `*.` one of its parents has, at any depth (simpler than RFC 4592: the nearest such
+    /// parent counts, whatever lies between).
     pub fn look_up(&self, name: &str) -> Option<Entry> {
         if let Some(entry) = self.names.get(name) {
             return Some(entry.clone());
         }
         let below = format!(".{name}");
-        let exists = self.names.keys().any(|other| other.ends_with(&below));
-        exists.then(Entry::default)
+        if self.names.keys().any(|other| other.ends_with(&below)) {
+            return Some(Entry::default());
+        }
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(entry) = self.names.get(&format!("*.{parent}")) {
+                return Some(entry.clone());
+            }
+            rest = parent;
+        }
+        None
     }
 
     /// Reads a zone file. An error names the line.

@@ -93,7 +93,7 @@ fn told(assessment: &Assessment) -> String {
     match &assessment.verdict {
         Ok(()) => "ok".to_owned(),
         Err(Shortfall::Missing) => "missing".to_owned(),
-        Err(Shortfall::NotIncluding) => "not-including".to_owned(),
+        Err(Shortfall::NotIncluding { .. }) => "not-including".to_owned(),
         Err(Shortfall::Invalid(fault)) => format!("invalid {} {}", fault.record, fault.kind),
         Err(Shortfall::NotPassing {
             address,

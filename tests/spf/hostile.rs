@@ -147,7 +147,10 @@ fn the_most_that_is_asked_is_111_questions() {
     }
     zone.txt("a.example", &format!("{record} ~all"));
     let said = all(&zone);
-    assert_eq!(said[1].0.verdict, Err(Shortfall::NotIncluding));
+    assert!(matches!(
+        said[1].0.verdict,
+        Err(Shortfall::NotIncluding { .. })
+    ));
     assert_eq!(said[1].1, 111);
     assert_eq!(said[2].1, 111);
 }
@@ -162,7 +165,10 @@ fn a_record_full_of_macros_stays_small() {
     );
     let said = all(&zone);
     assert_eq!(said[0].0.verdict, Ok(()));
-    assert_eq!(said[1].0.verdict, Err(Shortfall::NotIncluding));
+    assert!(matches!(
+        said[1].0.verdict,
+        Err(Shortfall::NotIncluding { .. })
+    ));
     assert!(said[2].0.verdict.is_err());
     assert!(weight(&said[1].0.evaluations[0].tree) < 2048);
 }

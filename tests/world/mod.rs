@@ -6,12 +6,18 @@
     reason = "each test binary uses the part of the world that it needs"
 )]
 
+#[path = "../nameserver/mod.rs"]
+pub mod nameserver;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use nameserver::{Server, Zone};
 use outgate::clock::Clock;
 use outgate::config::HashCost;
 use outgate::directory::Directory;
+use outgate::dns::Resolver;
 use outgate::engine::Engine;
 use outgate::journal::{Journal, Sink};
 use outgate::model::domain::Domain;
@@ -23,12 +29,17 @@ use outgate::model::user::{
 };
 use outgate::store::memory::MemoryStore;
 use outgate::store::{Store, StoreError, Transaction};
+use tokio::runtime::Handle;
+
+/// Where no name server answers: port 1 of this host.
+const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1);
 
 /// An engine on a store, and what it writes.
 pub struct World {
     pub engine: Arc<Engine>,
     pub store: Arc<dyn Store>,
     pub clock: Clock,
+    pub nameserver: Option<Server>,
     sink: Arc<Sink>,
 }
 
@@ -42,19 +53,29 @@ impl World {
     /// user    shop --account acme --mode all-domains --allow example.com --ip 192.0.2.0/24
     ///              --login jane@example.com --check-from envelope --enforce audit --suspended
     ///              --password correct-horse
+    /// dns     example.com TXT "v=spf1 -all"                     (a line of the test name server)
     /// ```
     ///
-    /// (each on one line). Domains are verified unless said otherwise.
+    /// (each on one line). Domains are verified unless said otherwise. With a `dns` line, a name server
+    /// says that and nothing else; without one nobody answers.
     pub fn new(description: &str) -> World {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let mut config = "log.format = \"json\"\n".to_owned();
+        let mut zone = String::new();
         for line in lines(description) {
             match line.split_once(' ') {
                 Some(("config", key)) => config += &format!("{}\n", key.trim()),
+                Some(("dns", record)) => zone += &format!("{}\n", record.trim()),
                 _ => add(&store, line),
             }
         }
-        World::on(store, &config)
+        let nameserver = (!zone.is_empty()).then(|| Server::start(Zone::parse(&zone).unwrap()));
+        let address = nameserver.as_ref().map_or(NOBODY, Server::address);
+        config += &format!("dns.servers = [\"{address}\"]\n");
+        World {
+            nameserver,
+            ..World::on(store, &config)
+        }
     }
 
     /// An engine on any store, with a configuration in TOML.
@@ -64,6 +85,7 @@ impl World {
         let sink = Sink::memory();
         let engine = Arc::new(Engine::new(
             Directory::new(store.clone()),
+            Resolver::new(&config.dns, clock.clone(), Handle::current()).unwrap(),
             config,
             Journal::new(Some(sink.clone())),
             clock.clone(),
@@ -72,8 +94,16 @@ impl World {
             engine,
             store,
             clock,
+            nameserver: None,
             sink,
         }
+    }
+
+    /// Puts another configuration in force.
+    pub fn reload(&self, config: &str) {
+        let config = outgate::config::load::parse(config, "world").unwrap();
+        let resolver = Resolver::new(&config.dns, self.clock.clone(), Handle::current()).unwrap();
+        self.engine.reload(config, resolver);
     }
 
     /// Changes something, as an operator does, and forgets what was remembered.

@@ -39,9 +39,11 @@ pub fn fix(
         | Reason::TlsRequired
         | Reason::SenderMalformed
         | Reason::HeaderFromMalformed
-        // No operator may hand out what belongs to somebody else.
+        // No operator may hand out what belongs to somebody else, or what its owner keeps.
         | Reason::OwnedByAnotherAccount
+        | Reason::LockedDown
         // Trouble goes away by itself or by mending the host.
+        | Reason::DnsUnavailable
         | Reason::StoreUnavailable
         | Reason::InternalError => None,
         Reason::BadPassword => for_user("passwd"),
@@ -58,15 +60,18 @@ pub fn fix(
         Reason::Plan => {
             user.map(|user| format!("outgate account set {} --plan pro", user.account))
         }
-        Reason::SenderNotAllowed | Reason::HeaderFromNotAllowed | Reason::SpfMissing => {
-            match (user, about) {
-                (Some(user), Some(About::Sender { domain: Some(domain), .. })) => {
-                    view(store, |tx| allow_domain(user, domain, tx))?
-                }
-                // An address literal: nobody can be granted one.
-                (Some(_) | None, _) => None,
-            }
-        }
+        // A domain that its account has verified need not prove anything by SPF.
+        Reason::SenderNotAllowed
+        | Reason::HeaderFromNotAllowed
+        | Reason::SpfMissing
+        | Reason::SpfInvalid
+        | Reason::SpfNotIncludingRelay
+        | Reason::SpfNotPassing
+        | Reason::DmarcMissing => match (user, about.and_then(About::domain)) {
+            (Some(user), Some(domain)) => view(store, |tx| allow_domain(user, domain, tx))?,
+            // An address literal: nobody can be granted one.
+            (Some(_) | None, _) => None,
+        },
     };
     Ok(command.unwrap_or_default())
 }

@@ -8,9 +8,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use super::failure::{Exit, Failure};
-use super::host::Host;
+use super::host::{Host, runtime};
 use super::output::Output;
 use crate::decision::facts::{Question, Resolved};
 use crate::directory::Directory;
@@ -67,8 +68,9 @@ impl Options {
             );
         }
         let store = host.store()?;
-        let engine = silent_engine(host, store.clone());
-        let decision = runtime()?.block_on(engine.decide(&question));
+        let runtime = runtime()?;
+        let engine = silent_engine(host, store.clone(), &runtime)?;
+        let decision = runtime.block_on(engine.decide(&question));
         let situation = Situation {
             login: &self.user,
             client,
@@ -87,21 +89,18 @@ impl Options {
 }
 
 /// The engine of the daemon, with a journal that keeps silent.
-pub fn silent_engine(host: &Host, store: Arc<dyn Store>) -> Engine {
-    Engine::new(
+pub fn silent_engine(
+    host: &Host,
+    store: Arc<dyn Store>,
+    runtime: &Runtime,
+) -> Result<Engine, Failure> {
+    Ok(Engine::new(
         Directory::new(store),
+        host.resolver(runtime)?,
         host.config.clone(),
         Journal::new(None),
         host.clock.clone(),
-    )
-}
-
-/// A place to wait for the store in.
-pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::temporary(format!("cannot start a runtime: {error}"), ""))
+    ))
 }
 
 /// Reads `--ip`. Postfix's word for an address that it does not know is taken; a slip is not.

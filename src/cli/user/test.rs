@@ -6,7 +6,7 @@ use super::password;
 use crate::auth::hash;
 use crate::cli::explain::{self, Answer, Situation};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::host::Host;
+use crate::cli::host::{Host, runtime};
 use crate::cli::output::Output;
 use crate::config::EnforcementMode;
 use crate::decision::login::{Attempt, Password, judge_login};
@@ -40,9 +40,9 @@ impl Options {
             None
         };
         let store = host.store()?;
-        let engine = explain::silent_engine(host, store.clone());
-        let (user, password) =
-            explain::runtime()?.block_on(look_up(&engine, &self.name, secret.as_ref()))?;
+        let runtime = runtime()?;
+        let engine = explain::silent_engine(host, store.clone(), &runtime)?;
+        let (user, password) = runtime.block_on(look_up(&engine, &self.name, secret.as_ref()))?;
         let attempt = Attempt {
             user,
             password,

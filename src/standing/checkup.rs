@@ -1,0 +1,198 @@
+//! What the world sees of a sender domain, for `domain check`: everything that mail from this relay
+//! under its name depends on, and the records that are missing.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+
+use super::challenge::{self, Found};
+use super::dmarc::{self, Dmarc};
+use super::lockdown::{self, Lockdown};
+use super::{Criteria, Outage, both};
+use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Unknown};
+use crate::model::domain::Domain;
+use crate::spf::{self, Assessment, Evaluation, Identity, Requirement};
+
+/// What this relay is to other people's SPF records.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Relay {
+    /// The name that customers include.
+    pub include: Option<DnsName>,
+    /// How to ask whether a record includes this relay, and whether it passes for it.
+    pub requirements: Vec<Requirement>,
+}
+
+/// The findings.
+#[derive(Clone, Debug)]
+pub struct Checkup {
+    /// Whether the record fits what this site requires.
+    pub spf: Assessment,
+    /// Whether it fits what else this relay could require, in the order of [`Relay::requirements`].
+    pub others: Vec<Assessment>,
+    /// The whole tree of records.
+    pub survey: Evaluation,
+    /// The text of the SPF record, if there is one and no more.
+    pub record: Option<String>,
+    /// The DMARC record.
+    pub dmarc: Result<Dmarc, Outage>,
+    /// Where mail for the domain goes, bounces for example.
+    pub mail: Result<Mail, Outage>,
+    /// Who may send as the domain.
+    pub lockdown: Result<Lockdown, Outage>,
+    /// Whether the record is there that proves ownership; `None`: not asked for.
+    pub challenge: Option<Result<Found, Outage>>,
+}
+
+/// Where mail for a domain goes (RFC 5321 5.1).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Mail {
+    /// To these hosts, the most preferred first.
+    Exchangers(Vec<(u16, DnsName)>),
+    /// To the domain's own address: it has no MX record.
+    Implicit,
+    /// Nowhere: no bounce arrives, and many receivers refuse such a sender.
+    Nowhere,
+}
+
+/// Looks at everything; `token` is that of the pending challenge.
+pub fn look(
+    criteria: &Criteria,
+    relay: &Relay,
+    domain: &Domain,
+    token: Option<&str>,
+    known: &Known,
+) -> Result<Checkup, Unknown> {
+    let name = DnsName::from(domain);
+    let identity = Identity {
+        domain: &name,
+        local: "postmaster",
+        helo: &criteria.helo,
+    };
+    let mut others = Ok(Vec::new());
+    for requirement in &relay.requirements {
+        let next = spf::assess(requirement, &identity, known);
+        others = both(others, next).map(|(mut all, next)| {
+            all.push(next);
+            all
+        });
+    }
+    let spf = both(spf::assess(&criteria.spf, &identity, known), others);
+    let survey = spf::survey(&identity, known);
+    let challenge = match token {
+        Some(token) => challenge::look(domain, token, known).map(Some),
+        None => Ok(None),
+    };
+    let beside = both(
+        both(dmarc::look(domain, known), mail(&name, known)),
+        both(
+            lockdown::look(&criteria.lockdown_label, domain, known),
+            challenge,
+        ),
+    );
+    let (((spf, others), survey), ((dmarc, mail), (lockdown, challenge))) =
+        both(both(spf, survey), beside)?;
+    Ok(Checkup {
+        spf,
+        others,
+        survey,
+        record: record(&name, known),
+        dmarc,
+        mail,
+        lockdown,
+        challenge,
+    })
+}
+
+/// The SPF record as it stands there.
+fn record(name: &DnsName, known: &Known) -> Option<String> {
+    let Ok(Answer::Records(Records::Txt(texts))) = known.get(&Query::txt(name.clone())) else {
+        return None;
+    };
+    let text = spf::publication::select(texts).ok().flatten()?;
+    Some(String::from_utf8_lossy(text).into_owned())
+}
+
+fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> {
+    let query = |kind| Query {
+        name: name.clone(),
+        kind,
+    };
+    match known.get(&query(Kind::Mx))? {
+        Answer::Records(Records::Mx(hosts)) => {
+            let mut hosts = hosts.clone();
+            hosts.sort();
+            return Ok(Ok(Mail::Exchangers(hosts)));
+        }
+        Answer::Trouble(trouble) => {
+            return Ok(Err(Outage {
+                query: query(Kind::Mx),
+                trouble: *trouble,
+            }));
+        }
+        Answer::NoName => return Ok(Ok(Mail::Nowhere)),
+        Answer::NoData => {}
+        Answer::Records(Records::Txt(_) | Records::A(_) | Records::Aaaa(_)) => {
+            return Ok(Err(Outage::useless(query(Kind::Mx))));
+        }
+    }
+    for kind in [Kind::A, Kind::Aaaa] {
+        match known.get(&query(kind))? {
+            Answer::Records(_) => return Ok(Ok(Mail::Implicit)),
+            Answer::NoData | Answer::NoName => {}
+            Answer::Trouble(trouble) => {
+                return Ok(Err(Outage {
+                    query: query(kind),
+                    trouble: *trouble,
+                }));
+            }
+        }
+    }
+    Ok(Ok(Mail::Nowhere))
+}
+
+/// The SPF record that a domain should publish so that this relay may send for it: the one it has
+/// with this relay in front, where that can be, else a new one.
+pub fn spf_to_publish(criteria: &Criteria, relay: &Relay, existing: Option<&str>) -> String {
+    let mut terms = String::new();
+    for term in terms_of(criteria, relay) {
+        // Writing to a text cannot fail.
+        let _ = write!(terms, " {term}");
+    }
+    let kept = existing
+        .filter(|text| spf::publication::read(text.as_bytes()).is_ok())
+        .and_then(|text| text.get("v=spf1".len()..))
+        .map(str::trim)
+        .filter(|rest| !rest.is_empty());
+    format!("v=spf1{terms} {}", kept.unwrap_or("~all"))
+}
+
+/// What stands for this relay in a record.
+fn terms_of(criteria: &Criteria, relay: &Relay) -> Vec<String> {
+    if let Some(name) = &relay.include {
+        return vec![format!("include:{name}")];
+    }
+    let egress = relay.requirements.iter().find_map(|requirement| {
+        if let Requirement::Pass { egress } = requirement {
+            Some(egress)
+        } else {
+            None
+        }
+    });
+    match egress {
+        Some(networks) => networks
+            .iter()
+            .map(|network| {
+                let family = match network.addr() {
+                    IpAddr::V4(_) => "ip4",
+                    IpAddr::V6(_) => "ip6",
+                };
+                let single = network.prefix_len() == network.max_prefix_len();
+                if single {
+                    format!("{family}:{}", network.addr())
+                } else {
+                    format!("{family}:{network}")
+                }
+            })
+            .collect(),
+        None => vec![format!("a:{}", criteria.helo)],
+    }
+}

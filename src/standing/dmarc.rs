@@ -1,0 +1,132 @@
+//! Whether a domain publishes a DMARC policy (RFC 7489 6.6.3). Only that, not what it asks for.
+
+use super::Outage;
+use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
+use crate::model::domain::Domain;
+
+/// What was found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Dmarc {
+    /// A record, at this name: the domain's own, or its organisational domain's.
+    Published(DnsName),
+    /// None, or several at one name, which receivers treat as none.
+    Missing,
+}
+
+/// The name under which a domain publishes its policy.
+pub fn name(domain: &Domain) -> Option<DnsName> {
+    DnsName::below("_dmarc", domain).ok()
+}
+
+/// Looks at the domain, and if it says nothing, at its organisational domain.
+pub fn look(domain: &Domain, known: &Known) -> Result<Result<Dmarc, Outage>, Unknown> {
+    for domain in [Some(domain.clone()), domain.organizational()]
+        .into_iter()
+        .flatten()
+    {
+        let Some(name) = name(&domain) else {
+            continue;
+        };
+        let query = Query::txt(name.clone());
+        match known.get(&query)? {
+            Answer::Trouble(trouble) => {
+                return Ok(Err(Outage {
+                    trouble: *trouble,
+                    query,
+                }));
+            }
+            Answer::NoName | Answer::NoData => {}
+            Answer::Records(Records::Txt(texts)) => {
+                match texts.iter().filter(|text| is_policy(text)).count() {
+                    0 => {}
+                    1 => return Ok(Ok(Dmarc::Published(name))),
+                    _ => return Ok(Ok(Dmarc::Missing)),
+                }
+            }
+            Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
+                return Ok(Err(Outage::useless(query)));
+            }
+        }
+    }
+    Ok(Ok(Dmarc::Missing))
+}
+
+/// `v=DMARC1` comes first, in this case, and white space may surround the sign (RFC 7489 6.4).
+fn is_policy(text: &[u8]) -> bool {
+    let version = text.split(|b| *b == b';').next().unwrap_or_default();
+    let mut sides = version.splitn(2, |b| *b == b'=');
+    let tag = sides.next().unwrap_or_default().trim_ascii_end();
+    let value = sides.next().unwrap_or_default().trim_ascii();
+    tag.eq_ignore_ascii_case(b"v") && value == b"DMARC1"
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::dns::Trouble;
+
+    fn domain(text: &str) -> Domain {
+        Domain::parse(text).unwrap()
+    }
+
+    fn txt(texts: &[&str]) -> Answer {
+        let texts = texts.iter().map(|text| Arc::from(text.as_bytes()));
+        Answer::Records(Records::Txt(texts.collect()))
+    }
+
+    fn known(answers: &[(&str, Answer)]) -> Known {
+        let mut known = Known::default();
+        for (name, answer) in answers {
+            let query = Query::txt(DnsName::parse(name).unwrap());
+            known.insert(query, Arc::new(answer.clone()));
+        }
+        known
+    }
+
+    #[test]
+    fn the_organisational_domain_speaks_for_names_below_it() {
+        let at = |name: &str| Ok(Ok(Dmarc::Published(DnsName::parse(name).unwrap())));
+        let org = txt(&["v=DMARC1; p=none"]);
+        let found = known(&[
+            ("_dmarc.a.b.example.com", Answer::NoName),
+            ("_dmarc.example.com", org.clone()),
+        ]);
+        assert_eq!(
+            look(&domain("a.b.example.com"), &found),
+            at("_dmarc.example.com")
+        );
+        let own = known(&[("_dmarc.b.example.com", org)]);
+        assert_eq!(
+            look(&domain("b.example.com"), &own),
+            at("_dmarc.b.example.com")
+        );
+    }
+
+    #[test]
+    fn several_policies_are_none() {
+        for (texts, missing) in [
+            (&["v=DMARC1; p=none"] as &[&str], false),
+            (&["v = DMARC1 ;p=reject"], false),
+            (&["v=DMARC1"], false),
+            (&["v=DMARC1; p=none", "unrelated"], false),
+            (&["v=DMARC1; p=none", "v=DMARC1; p=reject"], true),
+            (&["v=dmarc1; p=none"], true),
+            (&["v=DMARC10; p=none"], true),
+            (&["p=none; v=DMARC1"], true),
+            (&["v=spf1 -all"], true),
+        ] {
+            let found = known(&[("_dmarc.example.com", txt(texts))]);
+            let dmarc = look(&domain("example.com"), &found).unwrap().unwrap();
+            assert_eq!(dmarc == Dmarc::Missing, missing, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn trouble_is_not_absence() {
+        let found = known(&[("_dmarc.example.com", Answer::Trouble(Trouble::ServFail))]);
+        let outage = look(&domain("example.com"), &found).unwrap().unwrap_err();
+        assert_eq!(outage.query.name.as_str(), "_dmarc.example.com");
+    }
+}

@@ -1,0 +1,230 @@
+//! Lockdown records: a domain's word on which users of this host may send as it.
+//!
+//! `_outgate.example.com TXT "v=og1 auth=shop auth=018f…"`. Whoever runs the domain's DNS
+//! publishes it; it binds users in mode `any-domain`, and with `lockdown.apply = "always"` all.
+
+use std::fmt;
+
+use super::Outage;
+use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
+use crate::model::domain::Domain;
+use crate::model::name::{Name, UserId};
+use crate::model::reply::escape;
+
+/// What a domain says about who may send as it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lockdown {
+    /// Nothing: there is no record.
+    Open,
+    /// Only these may; names and ids in lower case. Nobody if there are none.
+    Listed(Vec<String>),
+    /// Nobody may: this record cannot be read (escaped, shortened).
+    Unreadable(String),
+}
+
+impl Lockdown {
+    /// Whether this user may send as the domain.
+    pub fn admits(&self, name: &Name, id: UserId) -> bool {
+        match self {
+            Lockdown::Open => true,
+            Lockdown::Listed(listed) => listed
+                .iter()
+                .any(|auth| auth == name.as_str() || *auth == id.to_string()),
+            Lockdown::Unreadable(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Lockdown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Lockdown::Open => f.write_str("no lockdown record"),
+            Lockdown::Listed(listed) if listed.is_empty() => f.write_str("locked for everybody"),
+            Lockdown::Listed(listed) => {
+                write!(f, "locked but for {}", escape(&listed.join(", ")))
+            }
+            Lockdown::Unreadable(text) => write!(
+                f,
+                "locked for everybody: the record \"{text}\" cannot be read"
+            ),
+        }
+    }
+}
+
+/// The question for the lockdown record of a domain. `None` where the name would be too long to
+/// exist. A record of a parent domain does not cover its children, so only one name is asked.
+pub fn query(label: &str, domain: &Domain) -> Option<Query> {
+    DnsName::below(label, domain).ok().map(Query::txt)
+}
+
+/// What the domain says.
+pub fn look(
+    label: &str,
+    domain: &Domain,
+    known: &Known,
+) -> Result<Result<Lockdown, Outage>, Unknown> {
+    let Some(query) = query(label, domain) else {
+        return Ok(Ok(Lockdown::Open));
+    };
+    Ok(match known.get(&query)? {
+        Answer::Trouble(trouble) => Err(Outage {
+            trouble: *trouble,
+            query,
+        }),
+        Answer::NoName | Answer::NoData => Ok(Lockdown::Open),
+        Answer::Records(Records::Txt(texts)) => {
+            Ok(read(texts.iter().map(std::convert::AsRef::as_ref)))
+        }
+        Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
+            Err(Outage::useless(query))
+        }
+    })
+}
+
+/// Reads all text records at the name. Several add up; one that is ours and cannot be read locks
+/// the domain, because its owner meant to restrict something. Texts that are not ours are
+/// somebody else's business (a wildcard TXT record may stand there).
+fn read<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Lockdown {
+    let mut listed: Option<Vec<String>> = None;
+    for text in texts {
+        let Some(tags) = tags(text) else {
+            continue;
+        };
+        match authorized(tags) {
+            Some(auths) => listed.get_or_insert_default().extend(auths),
+            None => return Lockdown::Unreadable(shown(text)),
+        }
+    }
+    listed.map_or(Lockdown::Open, Lockdown::Listed)
+}
+
+/// What follows `v=og1`, if that is what the text begins with (in either case).
+fn tags(text: &[u8]) -> Option<&[u8]> {
+    const VERSION: &[u8] = b"v=og1";
+    let text = text.trim_ascii();
+    let (version, tags) = text.split_at_checked(VERSION.len())?;
+    let ends = tags.first().is_none_or(|b| !b.is_ascii_alphanumeric());
+    (version.eq_ignore_ascii_case(VERSION) && ends).then_some(tags)
+}
+
+/// The values of the `auth` tags. Tags stand apart by white space or semicolons. Tags of other
+/// names are left for later versions: they never admit anybody.
+fn authorized(tags: &[u8]) -> Option<Vec<String>> {
+    let tags = std::str::from_utf8(tags).ok()?;
+    let mut auths = Vec::new();
+    for tag in tags.split(|c: char| c.is_ascii_whitespace() || c == ';') {
+        if tag.is_empty() {
+            continue;
+        }
+        let (name, value) = tag.split_once('=')?;
+        let named = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        if name.is_empty() || !name.bytes().all(named) {
+            return None;
+        }
+        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_graphic()) {
+            return None;
+        }
+        if name.eq_ignore_ascii_case("auth") {
+            auths.push(value.to_ascii_lowercase());
+        }
+    }
+    Some(auths)
+}
+
+/// A record for people: it comes from strangers.
+fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&text[..text.len().min(80)]);
+    escape(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read_all(texts: &[&str]) -> Lockdown {
+        read(texts.iter().map(|text| text.as_bytes()))
+    }
+
+    fn listed(auths: &[&str]) -> Lockdown {
+        Lockdown::Listed(auths.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn records_say_who_may_send() {
+        for (texts, found) in [
+            (&[] as &[&str], Lockdown::Open),
+            (&["v=spf1 -all"], Lockdown::Open),
+            (&["v=og10 auth=shop"], Lockdown::Open),
+            (&["og1 auth=shop"], Lockdown::Open),
+            (&["v=og1 auth=shop"], listed(&["shop"])),
+            (&["v=og1 auth=shop auth=Crm"], listed(&["shop", "crm"])),
+            (&["V=OG1  AUTH=shop "], listed(&["shop"])),
+            (&["v=og1; auth=shop; auth=crm;"], listed(&["shop", "crm"])),
+            (
+                &["v=og1 auth=shop", "v=og1 auth=crm"],
+                listed(&["shop", "crm"]),
+            ),
+            (&["v=og1 auth=shop", "v=og1"], listed(&["shop"])),
+            (&["v=og1"], listed(&[])),
+            (&["v=og1 later=x"], listed(&[])),
+            (&["v=og1 auth=shop later=x"], listed(&["shop"])),
+            (
+                &["google-site-verification=x", "v=og1 auth=a"],
+                listed(&["a"]),
+            ),
+        ] {
+            assert_eq!(read_all(texts), found, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_read_locks_for_all() {
+        for texts in [
+            &["v=og1 shop"] as &[&str],
+            &["v=og1 auth="],
+            &["v=og1 auth"],
+            &["v=og1 =shop"],
+            &["v=og1,auth=shop"],
+            &["v=og1 auth=shöp"],
+            &["v=og1 auth=shop", "v=og1 auth="],
+            &["v=og1 auth=shop crm"],
+        ] {
+            assert!(
+                matches!(read_all(texts), Lockdown::Unreadable(_)),
+                "{texts:?}"
+            );
+        }
+        assert!(matches!(
+            read([&b"v=og1 auth=\xff"[..]].into_iter()),
+            Lockdown::Unreadable(_)
+        ));
+    }
+
+    #[test]
+    fn users_are_listed_by_name_or_id() {
+        let (name, id) = (Name::parse("shop").unwrap(), UserId::new());
+        assert!(Lockdown::Open.admits(&name, id));
+        assert!(listed(&["crm", "shop"]).admits(&name, id));
+        assert!(listed(&[&id.to_string()]).admits(&name, id));
+        assert!(!listed(&["crm"]).admits(&name, id));
+        assert!(!listed(&[]).admits(&name, id));
+        assert!(!Lockdown::Unreadable(String::new()).admits(&name, id));
+    }
+
+    proptest! {
+        #[test]
+        fn nobody_gets_in_who_is_not_named(texts in proptest::collection::vec(any::<Vec<u8>>(), 0..4)) {
+            let locked = texts.iter().any(|text| tags(text).is_some());
+            let lockdown = read(texts.iter().map(Vec::as_slice));
+            prop_assert_eq!(lockdown == Lockdown::Open, !locked);
+        }
+
+        #[test]
+        fn what_is_listed_is_found(names in proptest::collection::vec("[a-z0-9][a-z0-9._-]{0,20}", 0..5)) {
+            let tags: Vec<String> = names.iter().map(|name| format!(" auth={name}")).collect();
+            let record = format!("v=og1{}", tags.concat());
+            prop_assert_eq!(read_all(&[&record]), Lockdown::Listed(names));
+        }
+    }
+}
