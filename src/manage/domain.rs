@@ -95,6 +95,74 @@ pub fn show(
     look(store, |tx| find(tx, domain, account))
 }
 
+/// A domain that may have been added or not; the account has to be named as for [`show`].
+pub fn lookup(
+    store: &dyn Store,
+    domain: &str,
+    account: Option<&str>,
+) -> Result<(Domain, Option<DomainRecord>), ManageError> {
+    let name = parse(domain)?;
+    look(store, |tx| {
+        let record = match (tx.claims(&name)?.as_slice(), account) {
+            ([], None) => None,
+            _ => Some(find(tx, domain, account)?),
+        };
+        Ok((name.clone(), record))
+    })
+}
+
+/// What an account has to prove before [`verify`]: its claim, with the token to look for. A claim
+/// that is verified needs no proof; one whose domain another account has verified is refused.
+pub fn claim(
+    store: &dyn Store,
+    domain: &str,
+    account: Option<&str>,
+) -> Result<DomainRecord, ManageError> {
+    look(store, |tx| {
+        let record = find(tx, domain, account)?;
+        let claims = tx.claims(&record.domain)?;
+        let others = claims.iter().filter(|c| c.account != record.account);
+        let owner = match record.verified_by {
+            // Whoever names no account means the one that is still pending.
+            Some(_) if account.is_none() && others.count() > 0 => Some(&record.account),
+            Some(_) => None,
+            None => claims
+                .iter()
+                .find(|claim| claim.verified_by.is_some())
+                .map(|claim| &claim.account),
+        };
+        match owner {
+            Some(owner) => Err(owned_elsewhere(&record.domain, owner).into()),
+            None => Ok(record),
+        }
+    })
+}
+
+/// Verifies a claim whose record was found in DNS. Checks everything once more: while DNS was asked, the
+/// claim may have gone, or another account may have been faster; one at most has the domain.
+pub fn verify(store: &dyn Store, proved: &DomainRecord) -> Result<DomainRecord, ManageError> {
+    change(store, |tx| {
+        let claims = tx.claims(&proved.domain)?;
+        let mine =
+            |claim: &&DomainRecord| claim.account == proved.account && claim.token == proved.token;
+        let Some(mut record) = claims.iter().find(mine).cloned() else {
+            return Err(ManageError::refused(
+                format!("{} was changed meanwhile: not verified", proved.domain),
+                format!("outgate domain show {}", proved.domain),
+            ));
+        };
+        if record.verified_by.is_some() {
+            return Ok(record);
+        }
+        if let Some(owner) = claims.iter().find(|claim| claim.verified_by.is_some()) {
+            return Err(owned_elsewhere(&proved.domain, &owner.account).into());
+        }
+        record.verified_by = Some(VerifiedBy::Dns);
+        tx.put_domain(&record)?;
+        Ok(record)
+    })
+}
+
 /// Removes a domain and the grants that go with it: those on it, and those on names below it that
 /// no other domain of the account makes possible. They do not revive when it is added again.
 pub fn remove(
@@ -131,19 +199,6 @@ pub fn remove(
         })
     })
 }
-
-/// The name under which the challenge record is published.
-pub fn challenge_name(domain: &Domain) -> String {
-    format!("_outgate-challenge.{domain}")
-}
-
-/// What the challenge record says.
-pub fn challenge_value(token: &str) -> String {
-    format!("{CHALLENGE}{token}")
-}
-
-/// What a challenge record begins with.
-pub(super) const CHALLENGE: &str = "og1-verify=";
 
 /// Reads a name that can be a sender domain. Everybody's names are nobody's.
 pub(super) fn parse(text: &str) -> Result<Domain, Fault> {

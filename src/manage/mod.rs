@@ -5,6 +5,7 @@
 //! the same functions. Knows no terminal, no options and no SQL; time comes in as an argument.
 
 pub mod account;
+pub mod checkup;
 pub mod domain;
 pub mod edit;
 pub mod import;

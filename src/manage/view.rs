@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::account::AccountState;
-use super::domain::{Removed, challenge_name, challenge_value};
+use super::domain::Removed;
 use crate::model::quota::{Quota, Unit, Window};
 use crate::model::user::{
     CheckFrom, DomainRecord, Enforce, Mode, Plan, Status, UserRecord, VerifiedBy,
 };
+use crate::standing::challenge;
 
 /// One quota and what is left of it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -157,6 +158,9 @@ pub struct DomainView {
     pub challenge: ChallengeView,
     /// When it was added.
     pub added_at: Timestamp,
+    /// U-labels, if they differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unicode: Option<String>,
 }
 
 impl From<&DomainRecord> for DomainView {
@@ -170,12 +174,19 @@ impl From<&DomainRecord> for DomainView {
             },
             verified_by: record.verified_by,
             with_subdomains: record.with_subdomains,
-            challenge: ChallengeView {
-                name: challenge_name(&record.domain),
-                kind: "TXT",
-                value: challenge_value(&record.token),
-            },
+            challenge: ChallengeView::from(record),
             added_at: record.added_at,
+            unicode: Some(record.domain.unicode()).filter(|name| name != record.domain.as_str()),
+        }
+    }
+}
+
+impl From<&DomainRecord> for ChallengeView {
+    fn from(record: &DomainRecord) -> ChallengeView {
+        ChallengeView {
+            name: challenge::name(&record.domain),
+            kind: "TXT",
+            value: challenge::value(&record.token),
         }
     }
 }

@@ -61,8 +61,14 @@ fn a_domain_has_these_fields() {
             "verified_by",
             "with_subdomains",
             "challenge",
-            "added_at"
+            "added_at",
+            "unicode"
         ]
+    );
+    let shown = site.done(&["domain", "list"]);
+    assert!(
+        shown.contains("xn--bcher-kva.example (bücher.example)"),
+        "{shown}"
     );
     assert!(out.contains("xn--bcher-kva.example"));
     assert_eq!(

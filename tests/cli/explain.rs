@@ -276,10 +276,14 @@ fn a_fix_changes_the_answer() {
 
 #[test]
 fn any_domain_is_refused_for_want_of_spf() {
-    let site = Site::new();
+    let (site, _server) = Site::with_zone("", "known.example TXT \"v=spf1 mx -all\"");
     site.user("any", &["--mode", "any-domain"], "long enough");
     let (code, answer) = explain(&site, &["--user", "any", "--mail-from", "a@evil.example"]);
     assert_eq!((code, &answer["reason"]), (1, &json!("spf-missing")));
+    assert_eq!(
+        answer["fix"], "outgate domain add evil.example --trusted",
+        "{answer}"
+    );
     site.done(&["account", "set", "default", "--plan", "free"]);
     let (_, answer) = explain(&site, &["--user", "any", "--mail-from", "a@evil.example"]);
     assert_eq!(

@@ -12,6 +12,9 @@ mod daemon;
 mod domain;
 mod explain;
 mod import;
+#[path = "../nameserver/mod.rs"]
+mod nameserver;
+mod ownership;
 mod printing;
 mod site;
 mod usage;

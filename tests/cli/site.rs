@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::nameserver::{Server, Zone};
+
 /// Passwords are hashed as cheaply as the configuration allows: what is tested here is not argon2.
 const CHEAP: &str = "[auth]\nhash = { memory-kib = 64, iterations = 1, parallelism = 1 }\n";
 
@@ -39,6 +41,16 @@ impl Site {
         );
         std::fs::write(&config, text).unwrap();
         Site { dir, config }
+    }
+
+    /// With more lines in the configuration file, and a name server that says this.
+    pub fn with_zone(lines: &str, zone: &str) -> (Site, Server) {
+        let server = Server::start(Zone::parse(zone).unwrap());
+        let dns = format!(
+            "{lines}\n[dns]\nservers = [\"{}\"]\ntimeout = \"2s\"\n",
+            server.address()
+        );
+        (Site::with(&dns), server)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

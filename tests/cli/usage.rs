@@ -28,7 +28,7 @@ fn unknown_words_are_usage_errors() {
         &["user", "list", "--unused-for", "long"],
         &["account", "add", "acme", "--plan", "gold"],
         &["account", "frob"],
-        &["domain", "verify", "example.com"],
+        &["domain", "prove", "example.com"],
         &["postfix", "config", "--wiring", "sendmail"],
         &["import", "csv", "file"],
         &["import", "outgate"],

@@ -13,9 +13,7 @@ use uuid::Uuid;
 
 use super::line::{self, Record};
 use super::{Count, Options, Summary};
-use crate::manage::domain::{
-    CHALLENGE, challenge_name, is_token, new_token, owned_elsewhere, parse,
-};
+use crate::manage::domain::{is_token, new_token, owned_elsewhere, parse};
 use crate::manage::edit::{check_logins, check_name};
 use crate::manage::fault::Fault;
 use crate::manage::ownership::{footing, not_owned};
@@ -25,6 +23,7 @@ use crate::manage::{account, lists, to_the_second};
 use crate::model::domain::Domain;
 use crate::model::name::{Name, UserId};
 use crate::model::user::{Account, DEFAULT_ACCOUNT, DomainRecord, Status, UserRecord, VerifiedBy};
+use crate::standing::challenge::{self, PREFIX};
 use crate::store::Transaction;
 
 /// How many answers of the store are remembered during an import.
@@ -299,17 +298,17 @@ fn verified_by(
 /// The token in a challenge, whose other fields have to be what they are for this domain.
 fn token(challenge: line::Challenge, domain: &Domain) -> Result<String, Fault> {
     let wrong = |what: String| Err(Fault::new("challenge", what));
-    let name = challenge_name(domain);
+    let name = challenge::name(domain);
     if challenge.name.is_some_and(|given| given != name) {
         return wrong(format!("the name of the record is {name}"));
     }
     if challenge.kind.is_some_and(|given| given != "TXT") {
         return wrong("the type of the record is TXT".to_owned());
     }
-    match challenge.value.strip_prefix(CHALLENGE) {
+    match challenge.value.strip_prefix(PREFIX) {
         Some(token) if is_token(token) => Ok(token.to_owned()),
         Some(_) | None => wrong(format!(
-            "the value of the record is {CHALLENGE} and 32 hexadecimal digits"
+            "the value of the record is {PREFIX} and 32 hexadecimal digits"
         )),
     }
 }
