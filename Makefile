@@ -1,4 +1,4 @@
-# make demo   the main job on a private Postfix: shows the SMTP conversations
+# make demo   the main job and any-domain mode on a private Postfix: shows the SMTP conversations
 # make test   everything that CI runs
 # make run    a daemon for development, its state below target/run
 # make bench  speed and memory against servers that do nothing
@@ -13,7 +13,7 @@ setup:
 	@tests/setup.sh
 
 demo: setup
-	cargo build
+	cargo build --bin outgate --example nameserver
 	@tests/demo.sh
 
 run:

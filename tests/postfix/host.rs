@@ -1,17 +1,19 @@
-//! A private Postfix with an outgate beside it: own directories, loopback only, `discard:` transport,
-//! wired with the very files of `postfix/`. Never touches the mail service of the host.
+//! A private Postfix with an outgate and a name server beside it: own directories, loopback only,
+//! `discard:` transport, wired with the very files of `postfix/`. Never touches the mail service of
+//! the host. outgate asks this name server alone, and Postfix, which relays nothing, asks none.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::nameserver::{Server, Zone};
 use crate::smtp::Smtp;
 
 /// How a host is set up.
@@ -29,8 +31,10 @@ pub struct Setup {
     pub options: &'static str,
     /// More lines of main.cf.
     pub main: &'static str,
-    /// More of outgate's configuration.
+    /// More of outgate's configuration. It comes last, after `[dns]`.
     pub config: &'static str,
+    /// What the name server says, in the lines of its zone file; it denies the rest.
+    pub zone: &'static str,
 }
 
 impl Setup {
@@ -44,6 +48,7 @@ impl Setup {
             options: "",
             main: "",
             config: "",
+            zone: "",
         }
     }
 }
@@ -52,6 +57,8 @@ impl Setup {
 pub struct Host {
     dir: TempDir,
     outgate: Option<Child>,
+    /// What outgate asks.
+    pub nameserver: Server,
     /// Where the submission service listens.
     pub port: u16,
 }
@@ -76,6 +83,7 @@ impl Host {
         let mut host = Host {
             dir,
             outgate: None,
+            nameserver: Server::start(Zone::parse(setup.zone).unwrap()),
             port: ports[0],
         };
         host.configure(setup, ports);
@@ -142,7 +150,9 @@ impl Host {
         let config = format!(
             "[store]\nurl = \"sqlite:{dir}/state/outgate.db\"\n[listen]\nauth = \"unix:{dir}/spool/outgate/auth.sock\"\n\
              policy = \"unix:{dir}/spool/outgate/policy.sock\"\nmilter = \"unix:{dir}/spool/outgate/milter.sock\"\n\
-             [auth]\nrequire-tls = {require_tls}\nhash = {{ memory-kib = 64, iterations = 1 }}\n[log]\nformat = \"json\"\n{}",
+             [auth]\nrequire-tls = {require_tls}\nhash = {{ memory-kib = 64, iterations = 1 }}\n[log]\nformat = \"json\"\n\
+             [dns]\nservers = [\"{}\"]\n{}",
+            self.nameserver.address(),
             setup.config
         );
         fs::write(self.path("outgate.toml"), config).unwrap();
@@ -201,6 +211,22 @@ impl Host {
 
     /// A command line; a word in it must not contain spaces. `user add` gets the password `correct-horse`.
     pub fn outgate(&self, line: &str) -> String {
+        let output = self.run_outgate(line);
+        assert!(
+            output.status.success(),
+            "outgate {line}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// A command line that is refused: exit 1.
+    pub fn outgate_refuses(&self, line: &str) {
+        let output = self.run_outgate(line);
+        assert_eq!(output.status.code(), Some(1), "outgate {line}: {output:?}");
+    }
+
+    fn run_outgate(&self, line: &str) -> Output {
         let words: Vec<&str> = line.split_whitespace().collect();
         let mut command = self.command();
         command.args(&words);
@@ -217,13 +243,7 @@ impl Host {
         // Not every command reads it.
         let _ = std::io::Write::write_all(&mut stdin, b"correct-horse\n");
         drop(stdin);
-        let output = child.wait_with_output().unwrap();
-        assert!(
-            output.status.success(),
-            "outgate {line}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        String::from_utf8(output.stdout).unwrap()
+        child.wait_with_output().unwrap()
     }
 
     /// A message in the queue, as Postfix would send it on.

@@ -8,7 +8,12 @@
     reason = "tests"
 )]
 
+mod any_domain;
 mod host;
+#[path = "../nameserver/mod.rs"]
+mod nameserver;
+mod outage;
+mod ownership;
 mod refused_at_data;
 mod smtp;
 
