@@ -207,16 +207,16 @@ def argon2id(m=19456, t=2):
 
 class Outgate:
     """outgate through outgate.sh: one instance with all three listeners."""
-    def __init__(self, users=1000):
-        self.d = mkdir(f"outgate-{users}")
+    def __init__(self, users=1000, profile="full"):
+        self.d = mkdir(f"outgate-{users}-{profile}")
         hashed = argon2id()
         with open(f"{self.d}/users.tsv", "w") as f:
             f.writelines(f"{login(i)}\t{hashed}\t192.0.2.0/24\t{domain(i)}\t1000000\n" for i in range(users))
         t = time.time()
-        subprocess.run([f"{HERE}/outgate.sh", "seed", self.d, str(users)], check=True)
+        subprocess.run([f"{HERE}/outgate.sh", "seed", self.d, str(users), profile], check=True)
         self.seed_s = time.time() - t
         t = time.time()
-        self.server = Server([f"{HERE}/outgate.sh", "start", self.d, str(users)], f"unix:{self.d}/policy.sock")
+        self.server = Server([f"{HERE}/outgate.sh", "start", self.d, str(users), profile], f"unix:{self.d}/policy.sock")
         self.start_s = time.time() - t
         self.pid = self.server.pid
         self.version = sh("$OUTGATE --version").split(" ")[-1]
@@ -228,13 +228,14 @@ class Outgate:
 running = {}
 
 
-def outgate(users=1000):
-    """One instance per number of users, started when the last one has ended."""
+def outgate(users=1000, profile="full"):
+    """One instance per number of users and profile, started when the last one has ended."""
     if not os.environ.get("OUTGATE") or (ONLY and "outgate" not in ONLY):
         return None
-    if users not in running or running[users].server not in started:
-        running[users] = Outgate(users)
-    return running[users]
+    key = users, profile
+    if key not in running or running[key].server not in started:
+        running[key] = Outgate(users, profile)
+    return running[key]
 
 
 def start_postfwd(cmd, port, domains=20):
@@ -414,6 +415,25 @@ def policy(states="RCPT", title="policy: lone RCPT requests", peers=True):
             return bench("policy", "--to", addr, *common(), "--states", states, "--pid", ",".join(map(str, pids)), *judge)
         subjects.append(Subject(name, ver, run, kind))
     return interleave(f"{title}, {A.connections} connections", subjects)
+
+
+def any_domain():
+    """Mode any-domain with warm caches beside mode default: the ratio of the two lines is what SPF costs then."""
+    subjects = []
+    nothing = null("policy", f"unix:{RUN}/na.sock")
+    name_server = "127.0.0.1:2753"
+    null("dns", f"udp:{name_server}")
+    os.environ["BENCH_DNS"] = name_server
+    lines = [("null", f"unix:{RUN}/na.sock", nothing.pid, "null")]
+    for profile, name in (("full", "outgate, default"), ("any", "outgate, any-domain")):
+        o = outgate(profile=profile)
+        if o:
+            lines.append((name, o.addr("policy"), o.pid, "outgate"))
+    for name, addr, pid, kind in lines:
+        def run(addr=addr, pid=pid):
+            return bench("policy", "--to", addr, *common(), "--states", "RCPT", "--pid", pid)
+        subjects.append(Subject(name, "", run, kind))
+    return interleave(f"mode any-domain: lone RCPT requests, {A.connections} connections", subjects)
 
 
 def message():
@@ -732,7 +752,7 @@ def stop_all():
             print(f"# stop: {e}", file=sys.stderr)
 
 
-SUITES = {f.__name__: f for f in (limits, policy, charge, message, paced, auth, storm, flood, milter, postfix, connections, users, idle, start)}
+SUITES = {f.__name__.replace("_", "-"): f for f in (limits, policy, any_domain, charge, message, paced, auth, storm, flood, milter, postfix, connections, users, idle, start)}
 parser = argparse.ArgumentParser(description=__doc__, epilog="suites: " + " ".join(SUITES) + " all")
 parser.add_argument("suites", nargs="+", choices=[*SUITES, "all"], metavar="SUITE")
 parser.add_argument("--bin", help="where ogbench and oglimits are (default: built here)")
