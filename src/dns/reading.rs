@@ -1,7 +1,8 @@
 //! What the answer of a name server says, and whether it is one.
 //!
 //! Pure. An answer counts only if it repeats the question (RFC 5452 9.1), and only with records that
-//! belong to the name asked for or lie behind its CNAMEs, all in the answer section.
+//! belong to the name asked for or lie behind its CNAMEs, all in the answer section. Records under
+//! an error code are none: whoever sent them says in the same message that it does not know.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -88,12 +89,21 @@ fn repeats(question: &Query, asked: &Name, kind: Kind) -> Result<(), Trouble> {
 }
 
 fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Reading, Trouble> {
+    let denied = match response.response_code {
+        ResponseCode::NoError => false,
+        // The code speaks of the last name of a chain (RFC 6604 3), so CNAMEs may stand here.
+        ResponseCode::NXDomain => true,
+        code => return Err(coded(code)),
+    };
     let mut name = asked;
     let mut ttl = u32::MAX;
     let mut steps = 0;
     loop {
         let found: Vec<&Record> = of(response, name, record_type(kind)).collect();
         if !found.is_empty() {
+            if denied {
+                return Err(Trouble::Lame);
+            }
             let ttl = found.iter().fold(ttl, |ttl, record| ttl.min(record.ttl));
             let answer = records(kind, &found)?;
             return Ok(Reading::Answer {
@@ -113,7 +123,7 @@ fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Rea
     }
     let soa = response.negative_ttl();
     // A denial belongs to the last name of the chain (RFC 2308 2.1).
-    if response.response_code == ResponseCode::NXDomain || soa.is_some() {
+    if denied || soa.is_some() {
         let answer = deny(response.response_code, false)?;
         let ttl = soa.map(|soa| soa.min(ttl));
         return Ok(Reading::Answer { answer, ttl });
@@ -225,12 +235,20 @@ fn trouble(error: &NetError) -> Trouble {
         NetError::Timeout | NetError::NoConnections => Trouble::TimedOut,
         NetError::Busy => Trouble::Crowded,
         NetError::Io(error) => unreachable_server(error),
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Trouble::ServFail,
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused | ResponseCode::NotAuth)) => {
-            Trouble::Refused
-        }
-        // Other codes, bytes that are no answer, truncation over TCP too.
+        NetError::Dns(DnsError::ResponseCode(code)) => coded(*code),
+        // Bytes that are no answer, truncation over TCP too.
         _ => Trouble::Lame,
+    }
+}
+
+/// What a code says that is neither "here it is" nor "there is no such name".
+fn coded(code: ResponseCode) -> Trouble {
+    if code == ResponseCode::ServFail {
+        Trouble::ServFail
+    } else if code == ResponseCode::Refused || code == ResponseCode::NotAuth {
+        Trouble::Refused
+    } else {
+        Trouble::Lame
     }
 }
 

@@ -87,6 +87,43 @@ async fn troubles_are_told_apart() {
 }
 
 #[tokio::test]
+async fn records_under_an_error_code_are_none() {
+    let codes = [
+        (2, Trouble::ServFail),
+        (3, Trouble::Lame),
+        (4, Trouble::Lame),
+        (5, Trouble::Refused),
+        (6, Trouble::Lame),
+        (11, Trouble::Lame),
+        (12, Trouble::Lame),
+        (15, Trouble::Lame),
+    ];
+    let mut zone = Zone::new();
+    for (code, _) in codes {
+        let name = format!("code{code}.test");
+        let alias = format!("alias{code}.test");
+        zone = zone
+            .txt(&name, "v=spf1 +all")
+            .manner(&name, Manner::Code(code))
+            .cname(&alias, &name)
+            .manner(&alias, Manner::Code(code));
+    }
+    let site = Site::new(zone);
+    for (code, want) in codes {
+        for name in [format!("code{code}.test"), format!("alias{code}.test")] {
+            assert_eq!(site.ask(Kind::Txt, &name).await, trouble(want), "{name}");
+        }
+        // A name that does not exist has no records of other kinds either.
+        let other = site.ask(Kind::A, &format!("code{code}.test")).await;
+        let want = match code {
+            3 => Answer::NoName,
+            _ => trouble(want),
+        };
+        assert_eq!(other, want, "code {code}");
+    }
+}
+
+#[tokio::test]
 async fn a_forged_answer_with_another_id_is_passed_over() {
     let site = Site::new(
         Zone::new()
