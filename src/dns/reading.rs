@@ -14,7 +14,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use rustix::io::Errno;
 
 use super::wire::record_type;
-use crate::model::dns::{Answer, DnsName, Kind, Records, Trouble};
+use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Records, Trouble};
 
 /// How many records of a kind, and strings in text records, an answer may have. One with more is
 /// [`Trouble::Lame`]: whatever stands in it, nobody may send because of it. An SPF record of the
@@ -156,8 +156,7 @@ fn alias<'a>(response: &'a DnsResponse, name: &'a Name) -> Option<(&'a Name, u32
     })
 }
 
-/// The records as our own nouns. Exchangers whose host is no name that could be asked about are left
-/// out, "." above all, which says that a domain takes no mail (RFC 7505).
+/// The records as our own nouns.
 fn records(kind: Kind, found: &[&Record]) -> Result<Answer, Trouble> {
     if found.len() > MOST_PARTS {
         return Err(Trouble::Lame);
@@ -165,13 +164,14 @@ fn records(kind: Kind, found: &[&Record]) -> Result<Answer, Trouble> {
     let data = found.iter().map(|record| &record.data);
     let records = match kind {
         Kind::Txt => Records::Txt(texts(data)?),
-        Kind::Mx => Records::Mx(data.filter_map(exchanger).collect()),
+        Kind::Mx => Records::Mx(exchangers(data)),
         Kind::A => Records::A(data.filter_map(ipv4).collect()),
         Kind::Aaaa => Records::Aaaa(data.filter_map(ipv6).collect()),
     };
     let empty = match &records {
         Records::Txt(texts) => texts.is_empty(),
-        Records::Mx(hosts) => hosts.is_empty(),
+        Records::Mx(Exchangers::Hosts(hosts)) => hosts.is_empty(),
+        Records::Mx(Exchangers::None) => false,
         Records::A(addresses) => addresses.is_empty(),
         Records::Aaaa(addresses) => addresses.is_empty(),
     };
@@ -196,12 +196,22 @@ fn texts<'a>(data: impl Iterator<Item = &'a RData>) -> Result<Vec<Arc<[u8]>>, Tr
     Ok(texts)
 }
 
-fn exchanger(data: &RData) -> Option<(u16, DnsName)> {
-    let RData::MX(exchanger) = data else {
-        return None;
-    };
-    let host = DnsName::parse(&exchanger.exchange.to_ascii()).ok()?;
-    Some((exchanger.preference, host))
+/// Exchangers whose host is no name that could be asked about are left out. "." says that the domain
+/// takes no mail (RFC 7505), unless there is another exchanger: then it is left out too.
+fn exchangers<'a>(data: impl Iterator<Item = &'a RData>) -> Exchangers {
+    let mut hosts = Vec::new();
+    let mut null = false;
+    for data in data {
+        let RData::MX(exchanger) = data else { continue };
+        null |= exchanger.exchange.is_root();
+        let host = DnsName::parse(&exchanger.exchange.to_ascii());
+        hosts.extend(host.map(|host| (exchanger.preference, host)));
+    }
+    if hosts.is_empty() && null {
+        Exchangers::None
+    } else {
+        Exchangers::Hosts(hosts)
+    }
 }
 
 fn ipv4(data: &RData) -> Option<Ipv4Addr> {

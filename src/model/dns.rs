@@ -157,12 +157,31 @@ impl fmt::Display for Query {
 pub enum Records {
     /// The strings of each record joined without a space (RFC 7208 3.3).
     Txt(Vec<Arc<[u8]>>),
-    /// Preference and host.
-    Mx(Vec<(u16, DnsName)>),
+    /// Mail exchangers.
+    Mx(Exchangers),
     /// IPv4 addresses.
     A(Vec<Ipv4Addr>),
     /// IPv6 addresses.
     Aaaa(Vec<Ipv6Addr>),
+}
+
+/// Where a domain's MX records send its mail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exchangers {
+    /// Preference and host.
+    Hosts(Vec<(u16, DnsName)>),
+    /// Nowhere: a null MX (RFC 7505) says that the domain takes no mail.
+    None,
+}
+
+impl Exchangers {
+    /// The hosts; none after a null MX.
+    pub fn hosts(&self) -> &[(u16, DnsName)] {
+        match self {
+            Exchangers::Hosts(hosts) => hosts,
+            Exchangers::None => &[],
+        }
+    }
 }
 
 /// What came of a question.

@@ -8,7 +8,7 @@ use super::challenge::{self, Found};
 use super::dmarc::{self, Dmarc};
 use super::lockdown::{self, Lockdown};
 use super::{Criteria, Outage, both};
-use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Unknown};
+use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Known, Query, Records, Unknown};
 use crate::model::domain::Domain;
 use crate::spf::{self, Assessment, Evaluation, Identity, Requirement};
 
@@ -51,6 +51,8 @@ pub enum Mail {
     Implicit,
     /// Nowhere: no bounce arrives, and many receivers refuse such a sender.
     Nowhere,
+    /// Nowhere, and that is meant: a null MX (RFC 7505).
+    Refused,
 }
 
 /// Looks at everything; `token` is that of the pending challenge.
@@ -117,7 +119,8 @@ fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> 
         kind,
     };
     match known.get(&query(Kind::Mx))? {
-        Answer::Records(Records::Mx(hosts)) => {
+        Answer::Records(Records::Mx(Exchangers::None)) => return Ok(Ok(Mail::Refused)),
+        Answer::Records(Records::Mx(Exchangers::Hosts(hosts))) => {
             let mut hosts = hosts.clone();
             hosts.sort();
             return Ok(Ok(Mail::Exchangers(hosts)));

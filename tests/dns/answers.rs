@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outgate::model::dns::{Answer, DnsName, Kind, Records, Trouble};
+use outgate::model::dns::{Answer, DnsName, Exchangers, Kind, Records, Trouble};
 
 use crate::nameserver::{Manner, Zone};
 use crate::{Site, texts, trouble};
@@ -36,7 +36,7 @@ async fn records_of_each_kind() {
     let host = DnsName::parse("mail.one.test").unwrap();
     assert_eq!(
         site.ask(Kind::Mx, name).await,
-        Answer::Records(Records::Mx(vec![(10, host)]))
+        Answer::Records(Records::Mx(Exchangers::Hosts(vec![(10, host)])))
     );
 }
 
@@ -260,18 +260,22 @@ async fn names_that_are_long_or_odd_are_asked_as_they_are() {
 }
 
 #[tokio::test]
-async fn exchangers_that_are_no_hosts_are_left_out() {
+async fn a_null_mx_is_told_and_other_exchangers_that_are_no_hosts_are_left_out() {
     let site = Site::new(
         Zone::new()
             .mx("null.test", 0, ".")
+            .mx("odd.test", 10, "a b.test")
+            .mx("both.test", 0, ".")
             .mx("both.test", 10, "a b.test")
             .mx("both.test", 20, "mail.test"),
     );
-    assert_eq!(site.ask(Kind::Mx, "null.test").await, Answer::NoData);
+    let null = Answer::Records(Records::Mx(Exchangers::None));
+    assert_eq!(site.ask(Kind::Mx, "null.test").await, null);
+    assert_eq!(site.ask(Kind::Mx, "odd.test").await, Answer::NoData);
     let host = DnsName::parse("mail.test").unwrap();
     assert_eq!(
         site.ask(Kind::Mx, "both.test").await,
-        Answer::Records(Records::Mx(vec![(20, host)]))
+        Answer::Records(Records::Mx(Exchangers::Hosts(vec![(20, host)])))
     );
 }
 

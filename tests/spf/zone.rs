@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use outgate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Trouble, Unknown};
+use outgate::model::dns::{
+    Answer, DnsName, Exchangers, Kind, Known, Query, Records, Trouble, Unknown,
+};
 
 /// What there is at a name.
 #[derive(Clone, Default)]
 pub struct Node {
     pub txt: Vec<Vec<u8>>,
     pub mx: Vec<(u16, DnsName)>,
+    pub null_mx: bool,
     pub a: Vec<std::net::Ipv4Addr>,
     pub aaaa: Vec<std::net::Ipv6Addr>,
     pub cname: Option<DnsName>,
@@ -65,7 +68,7 @@ impl Zone {
         }
         match kind.as_str() {
             "TXT" => node.txt.push(bytes(&data.concat())),
-            // A null MX names no host.
+            "MX" if data[1] == "." => node.null_mx = true,
             "MX" => node.mx.extend(
                 DnsName::parse(&data[1])
                     .ok()
@@ -109,7 +112,8 @@ impl Zone {
             Kind::Txt if !node.txt.is_empty() => {
                 Records::Txt(node.txt.iter().map(|t| Arc::from(t.as_slice())).collect())
             }
-            Kind::Mx if !node.mx.is_empty() => Records::Mx(node.mx.clone()),
+            Kind::Mx if node.null_mx => Records::Mx(Exchangers::None),
+            Kind::Mx if !node.mx.is_empty() => Records::Mx(Exchangers::Hosts(node.mx.clone())),
             Kind::A if !node.a.is_empty() => Records::A(node.a.clone()),
             Kind::Aaaa if !node.aaaa.is_empty() => Records::Aaaa(node.aaaa.clone()),
             Kind::Txt | Kind::Mx | Kind::A | Kind::Aaaa => {
