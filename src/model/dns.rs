@@ -220,30 +220,40 @@ pub enum Trouble {
 
 /// The answers that have come so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Known(HashMap<Query, Arc<Answer>>);
+pub struct Known {
+    answers: HashMap<Query, Arc<Answer>>,
+    /// What is said to every further question.
+    otherwise: Option<Answer>,
+}
 
 impl Known {
     /// The answer to a question, or that it is still to be asked.
     pub fn get(&self, query: &Query) -> Result<&Answer, Unknown> {
-        match self.0.get(query) {
-            Some(answer) => Ok(answer),
-            None => Err(Unknown(vec![query.clone()])),
+        match (self.answers.get(query), &self.otherwise) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(trouble)) => Ok(trouble),
+            (None, None) => Err(Unknown(vec![query.clone()])),
         }
     }
 
     /// Keeps an answer.
     pub fn insert(&mut self, query: Query, answer: Arc<Answer>) {
-        self.0.insert(query, answer);
+        self.answers.insert(query, answer);
+    }
+
+    /// Nothing more will be asked: from now on, what is not known is this trouble.
+    pub fn close(&mut self, trouble: Trouble) {
+        self.otherwise = Some(Answer::Trouble(trouble));
     }
 
     /// How many answers there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.answers.len()
     }
 
     /// Whether nothing has been answered yet.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.answers.is_empty()
     }
 }
 
@@ -273,5 +283,9 @@ mod tests {
         assert_eq!(known.get(&query), Err(Unknown(vec![query.clone()])));
         known.insert(query.clone(), Arc::new(Answer::NoName));
         assert_eq!(known.get(&query), Ok(&Answer::NoName));
+        known.close(Trouble::TimedOut);
+        assert_eq!(known.get(&query), Ok(&Answer::NoName));
+        let other = Query::txt(DnsName::parse("example.org").unwrap());
+        assert_eq!(known.get(&other), Ok(&Answer::Trouble(Trouble::TimedOut)));
     }
 }

@@ -8,7 +8,7 @@ use super::tree::FaultKind;
 
 /// The text of the record among the strings at a name. Other TXT records are none of SPF's
 /// business, whatever they hold.
-pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&[u8]>, FaultKind> {
+pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&Arc<[u8]>>, FaultKind> {
     let mut found = strings.iter().filter(|string| is_spf(string));
     match (found.next(), found.count()) {
         (None, _) => Ok(None),

@@ -10,7 +10,7 @@ use super::lockdown::{self, Lockdown};
 use super::{Criteria, Outage, both};
 use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Known, Query, Records, Unknown};
 use crate::model::domain::Domain;
-use crate::spf::{self, Assessment, Evaluation, Identity, Requirement};
+use crate::spf::{self, Assessment, Evaluation, Identity, Requirement, Shelf};
 
 /// What this relay is to other people's SPF records.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -69,15 +69,16 @@ pub fn look(
         local: "postmaster",
         helo: &criteria.helo,
     };
+    let shelf = Shelf::default();
     let mut others = Ok(Vec::new());
     for requirement in &relay.requirements {
-        let next = spf::assess(requirement, &identity, known);
+        let next = spf::assess(requirement, &identity, known, &shelf);
         others = both(others, next).map(|(mut all, next)| {
             all.push(next);
             all
         });
     }
-    let spf = both(spf::assess(&criteria.spf, &identity, known), others);
+    let spf = both(spf::assess(&criteria.spf, &identity, known, &shelf), others);
     let survey = spf::survey(&identity, known);
     let challenge = match token {
         Some(token) => challenge::look(domain, token, known).map(Some),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use outgate::model::dns::{
     Answer, DnsName, Exchangers, Kind, Known, Query, Records, Trouble, Unknown,
 };
+use outgate::spf::{Assessment, Identity, Requirement, Shelf, assess};
 
 /// What there is at a name.
 #[derive(Clone, Default)]
@@ -121,6 +122,20 @@ impl Zone {
             }
         };
         Answer::Records(records)
+    }
+
+    /// Assesses a requirement, with one shelf for all calls and with a new one for each: both say the
+    /// same. Hands back what was asked too.
+    pub fn assess(
+        &self,
+        requirement: &Requirement,
+        identity: &Identity<'_>,
+    ) -> (Assessment, BTreeSet<Query>) {
+        let shelf = Shelf::default();
+        let said = self.gather(|known| assess(requirement, identity, known, &shelf));
+        let plain = self.gather(|known| assess(requirement, identity, known, &Shelf::default()));
+        assert_eq!(said, plain, "what is said depends on the shelf");
+        said
     }
 
     /// Calls a pure function until it says something, and hands back what it asked.
