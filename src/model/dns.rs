@@ -69,6 +69,15 @@ impl DnsName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The part of it that somebody registered: one label and its public suffix. A name that has no
+    /// such part stands for itself.
+    pub fn registered(&self) -> &str {
+        let registered = psl::domain(self.0.as_bytes());
+        let length = registered.map_or(self.0.len(), |domain| domain.as_bytes().len());
+        let start = self.0.len().saturating_sub(length);
+        self.0.get(start..).unwrap_or(&self.0)
+    }
 }
 
 impl From<&Domain> for DnsName {
@@ -273,6 +282,22 @@ mod tests {
         assert!(DnsName::parse(&format!("{}a", "a.".repeat(126))).is_ok());
         for text in ["", ".", "a..b", "a b", "a\\b", "é.com", &"a".repeat(64)] {
             assert!(DnsName::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_belong_to_who_registered_them() {
+        for (name, registered) in [
+            ("_outgate.a.b.example.com", "example.com"),
+            ("example.com", "example.com"),
+            ("a.b.example.co.uk", "example.co.uk"),
+            ("someone.github.io", "someone.github.io"),
+            ("com", "com"),
+            ("co.uk", "co.uk"),
+            ("a@b.c.test", "c.test"),
+            ("*.x.unknown-suffix", "x.unknown-suffix"),
+        ] {
+            assert_eq!(DnsName::parse(name).unwrap().registered(), registered);
         }
     }
 
