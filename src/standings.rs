@@ -20,6 +20,10 @@ use crate::standing::{Criteria, Need, Scope, Standing, look};
 /// How many standings are expected.
 const EXPECTED: usize = 16_384;
 
+/// What an entry costs beside its key's texts and the standing: the tables, the counts of
+/// references.
+const ENTRY: usize = 256;
+
 /// Look-ups behind a bounded memory.
 pub struct Standings {
     resolver: Resolver,
@@ -66,8 +70,10 @@ struct Kept {
 struct Weight;
 
 impl Weighter<Key, Kept> for Weight {
-    fn weight(&self, _: &Key, kept: &Kept) -> u64 {
-        kept.standing.size() as u64
+    fn weight(&self, key: &Key, kept: &Kept) -> u64 {
+        let local = key.local.as_ref().map_or(0, |local| local.len());
+        let size = ENTRY + key.domain.as_str().len() + local + kept.standing.size();
+        size as u64
     }
 }
 

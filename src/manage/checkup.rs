@@ -323,7 +323,7 @@ fn lockdown(found: &Result<Lockdown, Outage>) -> Check {
     let outcome = match found {
         Err(outage) => return unknown("lockdown", outage),
         Ok(Lockdown::Open | Lockdown::Listed(_)) => Health::Ok,
-        Ok(Lockdown::Unreadable(_)) => Health::Wrong,
+        Ok(Lockdown::Unreadable(_) | Lockdown::TooMuch) => Health::Wrong,
     };
     Check {
         check: "lockdown",

@@ -73,6 +73,24 @@ pub struct Assessment {
     pub depends_on_sender: bool,
 }
 
+impl Assessment {
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        let shortfall = match &self.verdict {
+            Err(Shortfall::Invalid(fault)) => fault.size(),
+            Err(Shortfall::NotIncluding { relay }) => relay.as_str().len(),
+            Err(Shortfall::Unavailable { query, .. }) => query.name.as_str().len(),
+            Ok(())
+            | Err(
+                Shortfall::Missing | Shortfall::NotPassing { .. } | Shortfall::Undecided { .. },
+            ) => 0,
+        };
+        let evaluations = self.evaluations.iter();
+        let walked = evaluations.map(|e| size_of::<Evaluation>() + e.tree.size());
+        size_of::<Assessment>() + shortfall + walked.sum::<usize>()
+    }
+}
+
 /// How many evaluations are kept to be shown.
 pub const MOST_EVALUATIONS: usize = 8;
 

@@ -100,6 +100,34 @@ pub enum FaultKind {
     NeverSends,
 }
 
+impl Fault {
+    /// How many bytes it takes beside itself.
+    pub(super) fn size(&self) -> usize {
+        let term = self.term.as_ref().map_or(0, String::len);
+        self.record.as_str().len() + term + self.kind.size()
+    }
+}
+
+impl FaultKind {
+    fn size(&self) -> usize {
+        match self {
+            FaultKind::Syntax(SyntaxError::Unknown(term) | SyntaxError::Value(term)) => term.len(),
+            FaultKind::NothingThere(name) => name.as_str().len(),
+            FaultKind::Syntax(
+                SyntaxError::Version | SyntaxError::Character | SyntaxError::Twice(_),
+            )
+            | FaultKind::Several(_)
+            | FaultKind::TooLong(_)
+            | FaultKind::NoName
+            | FaultKind::TooMuch
+            | FaultKind::Lookups
+            | FaultKind::Voids
+            | FaultKind::Exchangers(_)
+            | FaultKind::NeverSends => 0,
+        }
+    }
+}
+
 impl Visit {
     /// A record that has still to be read.
     pub(super) fn new(name: &DnsName) -> Visit {
@@ -147,13 +175,14 @@ impl Visit {
     }
 
     /// About how many bytes it takes in memory.
-    pub fn size(&self) -> usize {
+    pub(super) fn size(&self) -> usize {
         let steps = self.steps.iter().map(|step| {
             let inside = step.inside.as_ref().map_or(0, |inside| inside.size());
-            size_of::<Step>() + step.term.len() + inside
+            size_of::<Step>() + step.term.len() + step.outcome.size() + inside
         });
         let text = self.record.as_ref().map_or(0, String::len);
-        size_of::<Visit>() + text + steps.sum::<usize>()
+        let fault = self.fault.as_ref().map_or(0, Fault::size);
+        size_of::<Visit>() + self.name.as_str().len() + text + fault + steps.sum::<usize>()
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
@@ -209,6 +238,21 @@ impl Outcome {
             | Outcome::LookedUp
             | Outcome::NotFollowed(_)
             | Outcome::NotReached => false,
+        }
+    }
+
+    /// How many bytes it takes beside itself.
+    fn size(&self) -> usize {
+        match self {
+            Outcome::Fault(kind) => kind.size(),
+            Outcome::Unavailable(query, _) => query.name.as_str().len(),
+            Outcome::Match
+            | Outcome::NoMatch
+            | Outcome::Void
+            | Outcome::LookedUp
+            | Outcome::Hit
+            | Outcome::NotFollowed(_)
+            | Outcome::NotReached => 0,
         }
     }
 }

@@ -3,7 +3,9 @@
 //! `_outgate.example.com TXT "v=og1 auth=shop auth=018f…"`. Whoever runs the domain's DNS
 //! publishes it; it binds users in mode `any-domain`, and with `lockdown.apply = "always"` all.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::Outage;
 use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
@@ -11,15 +13,26 @@ use crate::model::domain::Domain;
 use crate::model::name::{Name, UserId};
 use crate::model::reply::escape;
 
+/// How many users a domain may list; with more it is locked for everybody, as with a record that
+/// cannot be read.
+const MOST_LISTED: usize = 100;
+/// How long its records may be, all together, in bytes.
+const MAX_TEXT: usize = 8 * 1024;
+/// How many users are shown to people.
+const SHOWN: usize = 10;
+
 /// What a domain says about who may send as it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Lockdown {
     /// Nothing: there is no record.
     Open,
-    /// Only these may; names and ids in lower case. Nobody if there are none.
-    Listed(Vec<String>),
+    /// Only these may; names and ids in lower case, each once. Nobody if there are none. Shared:
+    /// each decision about the domain shows it.
+    Listed(Arc<[Box<str>]>),
     /// Nobody may: this record cannot be read (escaped, shortened).
-    Unreadable(String),
+    Unreadable(Arc<str>),
+    /// Nobody may: there is more than anybody needs.
+    TooMuch,
 }
 
 impl Lockdown {
@@ -27,10 +40,25 @@ impl Lockdown {
     pub fn admits(&self, name: &Name, id: UserId) -> bool {
         match self {
             Lockdown::Open => true,
+            Lockdown::Listed(listed) => {
+                let id = id.to_string();
+                listed
+                    .iter()
+                    .any(|auth| **auth == *name.as_str() || **auth == *id)
+            }
+            Lockdown::Unreadable(_) | Lockdown::TooMuch => false,
+        }
+    }
+
+    /// About how many bytes it takes in memory, beside itself.
+    pub fn size(&self) -> usize {
+        match self {
+            Lockdown::Open | Lockdown::TooMuch => 0,
             Lockdown::Listed(listed) => listed
                 .iter()
-                .any(|auth| auth == name.as_str() || *auth == id.to_string()),
-            Lockdown::Unreadable(_) => false,
+                .map(|auth| size_of::<Box<str>>() + 16 + auth.len())
+                .sum(),
+            Lockdown::Unreadable(text) => text.len(),
         }
     }
 }
@@ -41,8 +69,17 @@ impl fmt::Display for Lockdown {
             Lockdown::Open => f.write_str("no lockdown record"),
             Lockdown::Listed(listed) if listed.is_empty() => f.write_str("locked for everybody"),
             Lockdown::Listed(listed) => {
-                write!(f, "locked but for {}", escape(&listed.join(", ")))
+                let (shown, more) = listed.split_at(SHOWN.min(listed.len()));
+                write!(f, "locked but for {}", escape(&shown.join(", ")))?;
+                match more.len() {
+                    0 => Ok(()),
+                    count => write!(f, " and {count} more"),
+                }
             }
+            Lockdown::TooMuch => write!(
+                f,
+                "locked for everybody: more than {MOST_LISTED} users or {MAX_TEXT} bytes"
+            ),
             Lockdown::Unreadable(text) => write!(
                 f,
                 "locked for everybody: the record \"{text}\" cannot be read"
@@ -85,17 +122,26 @@ pub fn look(
 /// the domain, because its owner meant to restrict something. Texts that are not ours are
 /// somebody else's business (a wildcard TXT record may stand there).
 fn read<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Lockdown {
-    let mut listed: Option<Vec<String>> = None;
+    let mut listed: Option<BTreeSet<Box<str>>> = None;
+    let mut length = 0;
     for text in texts {
         let Some(tags) = tags(text) else {
             continue;
         };
+        length += text.len();
+        if length > MAX_TEXT {
+            return Lockdown::TooMuch;
+        }
         match authorized(tags) {
             Some(auths) => listed.get_or_insert_default().extend(auths),
-            None => return Lockdown::Unreadable(shown(text)),
+            None => return Lockdown::Unreadable(shown(text).into()),
         }
     }
-    listed.map_or(Lockdown::Open, Lockdown::Listed)
+    match listed {
+        None => Lockdown::Open,
+        Some(listed) if listed.len() > MOST_LISTED => Lockdown::TooMuch,
+        Some(listed) => Lockdown::Listed(listed.into_iter().collect()),
+    }
 }
 
 /// What follows `v=og1`, if that is what the text begins with (in either case).
@@ -109,7 +155,7 @@ fn tags(text: &[u8]) -> Option<&[u8]> {
 
 /// The values of the `auth` tags. Tags stand apart by white space or semicolons. Tags of other
 /// names are left for later versions: they never admit anybody.
-fn authorized(tags: &[u8]) -> Option<Vec<String>> {
+fn authorized(tags: &[u8]) -> Option<Vec<Box<str>>> {
     let tags = std::str::from_utf8(tags).ok()?;
     let mut auths = Vec::new();
     for tag in tags.split(|c: char| c.is_ascii_whitespace() || c == ';') {
@@ -125,7 +171,7 @@ fn authorized(tags: &[u8]) -> Option<Vec<String>> {
             return None;
         }
         if name.eq_ignore_ascii_case("auth") {
-            auths.push(value.to_ascii_lowercase());
+            auths.push(value.to_ascii_lowercase().into());
         }
     }
     Some(auths)
@@ -147,7 +193,37 @@ mod tests {
     }
 
     fn listed(auths: &[&str]) -> Lockdown {
-        Lockdown::Listed(auths.iter().map(ToString::to_string).collect())
+        let auths: BTreeSet<Box<str>> = auths.iter().map(|auth| Box::from(*auth)).collect();
+        Lockdown::Listed(auths.into_iter().collect())
+    }
+
+    #[test]
+    fn what_is_listed_is_bounded_and_shown_in_part() {
+        let record = |count: usize| {
+            let tags: String = (0..count).map(|n| format!(" auth=user{n:03}")).collect();
+            format!("v=og1{tags}")
+        };
+        let hundred = read_all(&[&record(100), &record(50), "v=og1 auth=USER007"]);
+        assert!(hundred.admits(&Name::parse("user099").unwrap(), UserId::new()));
+        assert_eq!(
+            hundred.to_string(),
+            "locked but for user000, user001, user002, user003, user004, user005, user006, \
+             user007, user008, user009 and 90 more"
+        );
+        assert!(hundred.size() > 100 * 20, "{}", hundred.size());
+        assert!(hundred.size() < 10_000, "{}", hundred.size());
+        let more = read_all(&[&record(100), "v=og1 auth=another"]);
+        assert_eq!(more, Lockdown::TooMuch);
+        assert!(!more.admits(&Name::parse("another").unwrap(), UserId::new()));
+        let long = "v=og1 auth=shop ".repeat(600);
+        assert_eq!(read_all(&[&long]), Lockdown::TooMuch);
+        let repeated = format!("v=og1{}", " auth=shop".repeat(600));
+        assert_eq!(read_all(&[&repeated]), listed(&["shop"]));
+        // What is not ours does not count.
+        assert_eq!(
+            read_all(&[&"x".repeat(60_000), "v=og1 auth=shop"]),
+            listed(&["shop"])
+        );
     }
 
     #[test]
@@ -209,7 +285,7 @@ mod tests {
         assert!(listed(&[&id.to_string()]).admits(&name, id));
         assert!(!listed(&["crm"]).admits(&name, id));
         assert!(!listed(&[]).admits(&name, id));
-        assert!(!Lockdown::Unreadable(String::new()).admits(&name, id));
+        assert!(!Lockdown::Unreadable(Arc::from("")).admits(&name, id));
     }
 
     proptest! {
@@ -224,7 +300,8 @@ mod tests {
         fn what_is_listed_is_found(names in proptest::collection::vec("[a-z0-9][a-z0-9._-]{0,20}", 0..5)) {
             let tags: Vec<String> = names.iter().map(|name| format!(" auth={name}")).collect();
             let record = format!("v=og1{}", tags.concat());
-            prop_assert_eq!(read_all(&[&record]), Lockdown::Listed(names));
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            prop_assert_eq!(read_all(&[&record]), listed(&names));
         }
     }
 }

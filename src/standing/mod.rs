@@ -31,6 +31,10 @@ impl fmt::Display for Outage {
 }
 
 impl Outage {
+    fn size(&self) -> usize {
+        self.query.name.as_str().len()
+    }
+
     /// Records of another kind than was asked for.
     fn useless(query: Query) -> Outage {
         Outage {
@@ -99,11 +103,21 @@ impl Standing {
             .is_none_or(|stranger| !stranger.spf.depends_on_sender)
     }
 
-    /// About how many bytes it takes in memory.
+    /// About how many bytes it takes in memory, all of what strangers publish counted.
     pub fn size(&self) -> usize {
-        const BASE: usize = 512;
-        let evaluations = self.stranger.iter().flat_map(|s| &s.spf.evaluations);
-        BASE + evaluations.map(|e| e.tree.size()).sum::<usize>()
+        let lockdown = match &self.lockdown {
+            Ok(lockdown) => lockdown.size(),
+            Err(outage) => outage.size(),
+        };
+        let stranger = self.stranger.as_ref().map_or(0, |stranger| {
+            let dmarc = match &stranger.dmarc {
+                None | Some(Ok(Dmarc::Missing)) => 0,
+                Some(Ok(Dmarc::Published(name))) => name.as_str().len(),
+                Some(Err(outage)) => outage.size(),
+            };
+            stranger.spf.size() + dmarc
+        });
+        size_of::<Standing>() + lockdown + stranger
     }
 }
 
