@@ -8,8 +8,11 @@ use std::fmt;
 use super::Outage;
 use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
 use crate::model::domain::Domain;
-use crate::model::name::{Name, UserId};
+use crate::model::name::{Name, UserId, as_id};
 use crate::model::reply::escape;
+
+/// What a record begins with.
+const VERSION: &[u8] = b"v=og1";
 
 /// What a domain says about who may send as it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -27,9 +30,11 @@ impl Lockdown {
     pub fn admits(&self, name: &Name, id: UserId) -> bool {
         match self {
             Lockdown::Open => true,
-            Lockdown::Listed(listed) => listed
-                .iter()
-                .any(|auth| auth == name.as_str() || *auth == id.to_string()),
+            // What is an id is no name: anybody can read the record and choose a name.
+            Lockdown::Listed(listed) => listed.iter().any(|auth| match as_id(auth) {
+                Some(listed) => listed == id,
+                None => auth == name.as_str(),
+            }),
             Lockdown::Unreadable(_) => false,
         }
     }
@@ -208,6 +213,8 @@ mod tests {
         assert!(listed(&["crm", "shop"]).admits(&name, id));
         assert!(listed(&[&id.to_string()]).admits(&name, id));
         assert!(!listed(&["crm"]).admits(&name, id));
+        let copied = Name::parse(&id.to_string()).unwrap();
+        assert!(!listed(&[copied.as_str()]).admits(&copied, UserId::new()));
         assert!(!listed(&[]).admits(&name, id));
         assert!(!Lockdown::Unreadable(String::new()).admits(&name, id));
     }

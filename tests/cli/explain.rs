@@ -185,6 +185,12 @@ fn reasons_replies_and_fixes() {
             "outgate user add jane --login jane@x.example",
         ),
         (
+            &["--user", "018f0c5e-0000-7000-8000-000000000001"],
+            "unknown-user",
+            "550 5.7.1 [ACL] Blocked: ",
+            "",
+        ),
+        (
             &["--user", "x;reboot"],
             "unknown-user",
             "550 5.7.1 [ACL] Blocked: ",

@@ -9,7 +9,7 @@ use crate::decision::facts::Lineage;
 use crate::decision::reason::Reason;
 use crate::decision::{About, Decision};
 use crate::model::domain::Domain;
-use crate::model::name::{Login, Name};
+use crate::model::name::{Login, Name, as_id};
 use crate::model::network::ClientAddress;
 use crate::model::user::{DEFAULT_ACCOUNT, DomainRecord, Mode, Ownership, User};
 use crate::store::{ManageError, Store, StoreError, Transaction};
@@ -87,6 +87,9 @@ fn add_address(user: &User, client: ClientAddress) -> Option<String> {
 
 /// A new user of this name, or an extra login for the user that it seems to be meant for.
 fn add_login(login: &str, tx: &mut dyn Transaction) -> Result<Option<String>, ManageError> {
+    if as_id(login).is_some() {
+        return Ok(None);
+    }
     if let Ok(name) = Name::parse(login) {
         return Ok(Some(format!("outgate user add {name}")));
     }
