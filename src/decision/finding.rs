@@ -100,14 +100,19 @@ pub struct Sender {
 }
 
 impl Decision {
-    /// The first reason, or `allowed`.
+    /// The reason that is told: of [`Decision::told`], or `allowed`.
     pub fn reason(&self) -> Reason {
-        self.findings.first().map_or(Reason::Allowed, |f| f.reason)
+        self.told().map_or(Reason::Allowed, |f| f.reason)
     }
 
-    /// What would be answered in force.
+    /// What is answered; where audit mode lets everything pass, what would be answered in force.
     pub fn verdict(&self) -> Verdict {
         self.reason().verdict()
+    }
+
+    /// The finding that is answered with; where audit mode lets everything pass, the first.
+    pub fn told(&self) -> Option<&Finding> {
+        self.carried_out().or(self.findings.first())
     }
 
     /// The finding that is carried out: the first that audit mode does not turn into an allow.

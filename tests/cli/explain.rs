@@ -315,6 +315,44 @@ fn audit_mode_shows_the_verdict_in_force() {
 }
 
 #[test]
+fn audit_mode_shows_what_it_does_not_touch() {
+    let (site, _server) = Site::with_zone("", "broken.example SERVFAIL");
+    let options = [
+        "--mode",
+        "any-domain",
+        "--ip",
+        "192.0.2.0/24",
+        "--enforce",
+        "audit",
+    ];
+    site.user("any", &options, "long enough");
+    let args = [
+        "--user",
+        "any",
+        "--ip",
+        "203.0.113.9",
+        "--mail-from",
+        "a@broken.example",
+    ];
+    let (code, answer) = explain(&site, &args);
+    assert_eq!(
+        (code, &answer["verdict"], &answer["reason"]),
+        (1, &json!("defer"), &json!("dns-unavailable")),
+        "{answer}"
+    );
+    assert!(
+        answer["reply"].as_str().unwrap().starts_with("451 4.4.3"),
+        "{answer}"
+    );
+    assert_eq!(
+        (&answer["fix"], &answer["audit"]),
+        (&json!(""), &json!(true))
+    );
+    let ran = site.run(&[&["explain"], &args[..]].concat());
+    assert!(ran.out.contains("does not touch this"), "{}", ran.out);
+}
+
+#[test]
 fn the_table_shows_rule_outcome_and_detail() {
     let site = site();
     let ran = site.run(&[

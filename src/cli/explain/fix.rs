@@ -29,7 +29,7 @@ pub fn fix(
     store: &dyn Store,
 ) -> Result<String, Failure> {
     let user = decision.user.as_deref();
-    let about = decision.findings.first().map(|finding| &finding.about);
+    let about = decision.told().map(|finding| &finding.about);
     let for_user = |command: &str| user.map(|user| format!("outgate user {command} {}", user.name));
     let command = match decision.reason() {
         Reason::Allowed
