@@ -92,20 +92,30 @@ pub fn look(
 fn read<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Lockdown {
     let mut listed: Option<Vec<String>> = None;
     for text in texts {
-        let Some(tags) = tags(text) else {
-            continue;
-        };
-        match authorized(tags) {
-            Some(auths) => listed.get_or_insert_default().extend(auths),
-            None => return Lockdown::Unreadable(shown(text)),
+        match tags(text).map(authorized) {
+            Some(Some(auths)) => listed.get_or_insert_default().extend(auths),
+            None if !is_meant(text) => {}
+            Some(None) | None => return Lockdown::Unreadable(shown(text)),
         }
     }
     listed.map_or(Lockdown::Open, Lockdown::Listed)
 }
 
+/// Whether a text is a lockdown record written slightly wrong: quotes stored along, white space
+/// around the sign, none behind the version. A digit behind it makes it another version.
+fn is_meant(text: &[u8]) -> bool {
+    let mut rest = text
+        .iter()
+        .filter(|b| b.is_ascii_alphanumeric() || **b == b'=');
+    let version = VERSION.iter().all(|expected| {
+        rest.next()
+            .is_some_and(|b| b.eq_ignore_ascii_case(expected))
+    });
+    version && rest.next().is_none_or(|b| !b.is_ascii_digit())
+}
+
 /// What follows `v=og1`, if that is what the text begins with (in either case).
 fn tags(text: &[u8]) -> Option<&[u8]> {
-    const VERSION: &[u8] = b"v=og1";
     let text = text.trim_ascii();
     let (version, tags) = text.split_at_checked(VERSION.len())?;
     let ends = tags.first().is_none_or(|b| !b.is_ascii_alphanumeric());
@@ -161,7 +171,9 @@ mod tests {
             (&[] as &[&str], Lockdown::Open),
             (&["v=spf1 -all"], Lockdown::Open),
             (&["v=og10 auth=shop"], Lockdown::Open),
+            (&["\"v=og10 auth=shop\""], Lockdown::Open),
             (&["og1 auth=shop"], Lockdown::Open),
+            (&["see v=og1 auth=shop"], Lockdown::Open),
             (&["v=og1 auth=shop"], listed(&["shop"])),
             (&["v=og1 auth=shop auth=Crm"], listed(&["shop", "crm"])),
             (&["V=OG1  AUTH=shop "], listed(&["shop"])),
@@ -194,6 +206,14 @@ mod tests {
             &["v=og1 auth=shöp"],
             &["v=og1 auth=shop", "v=og1 auth="],
             &["v=og1 auth=shop crm"],
+            &["\"v=og1 auth=shop\""],
+            &["'v=og1' 'auth=shop'"],
+            &["“v=og1 auth=shop”"],
+            &["v = og1 auth=shop"],
+            &["v= og1; auth=shop"],
+            &["\"v=og1\" \"auth=shop\""],
+            &["v=og1auth=shop"],
+            &["unrelated", "V =OG1", "v=og1 auth=shop"],
         ] {
             assert!(
                 matches!(read_all(texts), Lockdown::Unreadable(_)),
@@ -222,7 +242,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_gets_in_who_is_not_named(texts in proptest::collection::vec(any::<Vec<u8>>(), 0..4)) {
-            let locked = texts.iter().any(|text| tags(text).is_some());
+            let locked = texts.iter().any(|text| tags(text).is_some() || is_meant(text));
             let lockdown = read(texts.iter().map(Vec::as_slice));
             prop_assert_eq!(lockdown == Lockdown::Open, !locked);
         }
