@@ -4,7 +4,7 @@
 //! client sent: every argument is quoted.
 
 use crate::cli::failure::Failure;
-use crate::decision::coverage::owned_through;
+use crate::decision::coverage::{foreign_owner, owned_through};
 use crate::decision::facts::Lineage;
 use crate::decision::reason::Reason;
 use crate::decision::{About, Decision};
@@ -123,12 +123,7 @@ fn allow_domain(
         domain: domain.clone(),
         verified: claims.iter().filter_map(ownership).collect(),
     };
-    let foreign = lineage
-        .verified
-        .iter()
-        .find(|owner| owner.domain == *domain || owner.with_subdomains)
-        .is_some_and(|owner| owner.account != user.account);
-    if foreign || domain.is_public_suffix() {
+    if foreign_owner(&user.account, &lineage).is_some() || domain.is_public_suffix() {
         return Ok(None);
     }
     let mut commands = Vec::new();
