@@ -69,9 +69,9 @@ pub struct SpfView {
     pub lookups: usize,
     /// Look-ups that found nothing, of the two that are allowed.
     pub voids: usize,
-    /// Whether the record leads to `relay.spf-include`; `None`: that is not set.
+    /// Whether the record leads to `relay.spf-include`; `None`: that is not set, or DNS does not say.
     pub include: Option<bool>,
-    /// Whether it passes for `relay.egress`; `None`: that is not set.
+    /// Whether it passes for `relay.egress`; `None`: that is not set, or DNS does not say.
     pub pass: Option<bool>,
     /// How it leads to this relay, or where that fails.
     pub chain: String,
@@ -84,9 +84,9 @@ pub struct SpfView {
 pub struct VisitView {
     /// Where it stands.
     pub name: String,
-    /// Its text; `None`: there is none, or more than one.
+    /// Its text; `None`: there is none, or more than one, or it is not known.
     pub record: Option<String>,
-    /// What is wrong with it as a whole.
+    /// What is wrong with it as a whole, or why it is not known.
     pub fault: Option<String>,
     /// Its terms.
     pub terms: Vec<TermView>,
@@ -148,7 +148,16 @@ impl SpfView {
                 .requirements
                 .iter()
                 .position(|requirement| word(requirement) == wanted)?;
-            Some(checkup.others.get(place)?.verdict.is_ok())
+            match &checkup.others.get(place)?.verdict {
+                Ok(()) => Some(true),
+                Err(Shortfall::Unavailable { .. } | Shortfall::Undecided { .. }) => None,
+                Err(
+                    Shortfall::Missing
+                    | Shortfall::Invalid(_)
+                    | Shortfall::NotIncluding { .. }
+                    | Shortfall::NotPassing { .. },
+                ) => Some(false),
+            }
         };
         let chain = |assessment: &Assessment| {
             let decisive = assessment.evaluations.last();
@@ -172,7 +181,11 @@ impl From<&Visit> for VisitView {
         VisitView {
             name: visit.name.to_string(),
             record: visit.record.clone(),
-            fault: visit.fault.as_ref().map(|fault| fault.kind.to_string()),
+            fault: match (&visit.fault, visit.trouble) {
+                (Some(fault), _) => Some(fault.kind.to_string()),
+                (None, Some(trouble)) => Some(format!("cannot be looked up: {trouble}")),
+                (None, None) => None,
+            },
             terms: visit
                 .steps
                 .iter()
