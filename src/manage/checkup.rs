@@ -7,8 +7,9 @@ use crate::model::domain::Domain;
 use crate::model::user::DomainRecord;
 use crate::spf::tree::Visit;
 use crate::spf::{Assessment, Requirement, Shortfall};
+use crate::standing::advice::Advice;
 use crate::standing::challenge::Found;
-use crate::standing::checkup::{Checkup, Mail, Relay, spf_to_publish};
+use crate::standing::checkup::{Checkup, Mail, Relay};
 use crate::standing::dmarc::{self, Dmarc};
 use crate::standing::lockdown::Lockdown;
 use crate::standing::{Criteria, Outage};
@@ -117,7 +118,7 @@ impl CheckupView {
         if let (Some(record), Some(found)) = (record, &checkup.challenge) {
             checks.push(challenge(record, found));
         }
-        checks.push(spf(domain, checkup, criteria, relay));
+        checks.push(spf(domain, checkup, criteria));
         checks.push(dmarc(domain, &checkup.dmarc));
         checks.push(mail(&checkup.mail));
         checks.push(lockdown(&checkup.lockdown));
@@ -243,7 +244,7 @@ fn challenge(record: &DomainRecord, found: &Result<Found, Outage>) -> Check {
     }
 }
 
-fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria, relay: &Relay) -> Check {
+fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria) -> Check {
     let (outcome, detail) = match &checkup.spf.verdict {
         Ok(()) => (Health::Ok, format!("{}: as required", word(&criteria.spf))),
         Err(Shortfall::Unavailable { query, trouble }) => {
@@ -258,19 +259,17 @@ fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria, relay: &Relay) -
             | Shortfall::Undecided { .. }),
         ) => (Health::Wrong, shortfall.to_string()),
     };
-    let publish = || {
-        let value = spf_to_publish(criteria, relay, checkup.record.as_deref());
-        txt(domain.to_string(), value)
-    };
+    let Advice { record, words } = &checkup.advice;
     Check {
         check: "spf",
         outcome,
-        detail,
-        publish: if outcome == Health::Ok {
-            None
-        } else {
-            publish()
+        detail: match words {
+            Some(words) => format!("{detail}; {words}"),
+            None => detail,
         },
+        publish: record
+            .clone()
+            .and_then(|value| txt(domain.to_string(), value)),
     }
 }
 

@@ -9,13 +9,19 @@ use super::tree::FaultKind;
 /// The text of the record among the strings at a name. Other TXT records are none of SPF's
 /// business, whatever they hold.
 pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&[u8]>, FaultKind> {
-    let mut found = strings.iter().filter(|string| is_spf(string));
+    let mut found = all(strings);
     match (found.next(), found.count()) {
         (None, _) => Ok(None),
         (Some(record), 0) if record.len() > MAX_RECORD => Err(FaultKind::TooLong(record.len())),
         (Some(record), 0) => Ok(Some(record)),
         (Some(_), more) => Err(FaultKind::Several(more + 1)),
     }
+}
+
+/// The texts of all SPF records among the strings at a name.
+pub fn all(strings: &[Arc<[u8]>]) -> impl Iterator<Item = &[u8]> {
+    let spf = strings.iter().filter(|string| is_spf(string));
+    spf.map(AsRef::as_ref)
 }
 
 /// Reads the text of a record. Bytes that are no UTF-8 are no ASCII either.

@@ -1,6 +1,7 @@
 //! What DNS says about a sender domain, as facts that decisions are made from. Pure: what is not
 //! known yet is asked for (`model::dns::Unknown`), by whoever can.
 
+pub mod advice;
 pub mod challenge;
 pub mod checkup;
 pub mod dmarc;

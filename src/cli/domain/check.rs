@@ -91,12 +91,35 @@ fn print(output: &mut Output, view: &CheckupView, relay: &Relay) {
         .checks
         .iter()
         .filter_map(|check| check.publish.as_ref())
-        .map(|record| format!("{}. {} \"{}\"", record.name, record.kind, record.value))
+        .map(|record| {
+            format!(
+                "{}. {} {}",
+                record.name,
+                record.kind,
+                strings(&record.value)
+            )
+        })
         .collect();
     if !publish.is_empty() {
         output.text("", "");
         output.text("", &format!("to publish:\n  {}", publish.join("\n  ")));
     }
+}
+
+/// A text as zone files have it: strings of at most 255 bytes in quotes (RFC 1035 3.3 and 5.1).
+fn strings(text: &str) -> String {
+    let mut strings = String::from("\"");
+    for (number, letter) in text.chars().enumerate() {
+        if number > 0 && number % 255 == 0 {
+            strings.push_str("\" \"");
+        }
+        if matches!(letter, '"' | '\\') {
+            strings.push('\\');
+        }
+        strings.push(letter);
+    }
+    strings.push('"');
+    strings
 }
 
 /// The records, each below the term that leads to it.
