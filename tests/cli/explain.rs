@@ -287,7 +287,7 @@ fn any_domain_is_refused_for_want_of_spf() {
     let (code, answer) = explain(&site, &["--user", "any", "--mail-from", "a@evil.example"]);
     assert_eq!((code, &answer["reason"]), (1, &json!("spf-missing")));
     assert_eq!(
-        answer["fix"], "outgate domain add evil.example --trusted",
+        answer["fix"], "outgate domain check evil.example",
         "{answer}"
     );
     site.done(&["account", "set", "default", "--plan", "free"]);

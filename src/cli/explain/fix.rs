@@ -60,14 +60,15 @@ pub fn fix(
         Reason::Plan => {
             user.map(|user| format!("outgate account set {} --plan pro", user.account))
         }
-        // A domain that its account has verified need not prove anything by SPF.
-        Reason::SenderNotAllowed
-        | Reason::HeaderFromNotAllowed
-        | Reason::SpfMissing
+        // It is a stranger's: what is to be published is for its owner, not for us to vouch for.
+        Reason::SpfMissing
         | Reason::SpfInvalid
         | Reason::SpfNotIncludingRelay
         | Reason::SpfNotPassing
-        | Reason::DmarcMissing => match (user, about.and_then(About::domain)) {
+        | Reason::DmarcMissing => about
+            .and_then(About::domain)
+            .map(|domain| format!("outgate domain check {domain}")),
+        Reason::SenderNotAllowed | Reason::HeaderFromNotAllowed => match (user, about.and_then(About::domain)) {
             (Some(user), Some(domain)) => view(store, |tx| allow_domain(user, domain, tx))?,
             // An address literal: nobody can be granted one.
             (Some(_) | None, _) => None,
