@@ -500,6 +500,10 @@ const BAD: &[(&str, &str)] = &[
         ", field domain: com is a public suffix",
     ),
     (
+        r#"{"type":"domain","domain":"github.io","with_subdomains":true}"#,
+        ", field with_subdomains: github.io is a public suffix",
+    ),
+    (
         r#"{"type":"domain","domain":"a b"}"#,
         ", field domain: \"a b\" is not a sender domain",
     ),
