@@ -92,7 +92,7 @@ fn place(text: &str, key: &str) -> Option<usize> {
 /// A key whose value asks for another key that is not set.
 fn missing_key(config: &Config) -> Option<(&'static str, &'static str)> {
     let problem = match config.any_domain.require_spf {
-        RequireSpf::Include if config.relay.spf_include.domain().is_none() => {
+        RequireSpf::Include if config.relay.spf_include.name().is_none() => {
             "\"include\" needs relay.spf-include: the name that customers include"
         }
         RequireSpf::Pass if config.relay.egress.0.is_empty() => {
