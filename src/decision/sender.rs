@@ -180,7 +180,10 @@ impl Judgement<'_> {
                 let detail = Detail::Dns(DnsDetail::Dmarc(domain.clone(), dmarc.clone()));
                 match dmarc {
                     Dmarc::Published(_) => self.pass(rule, detail),
-                    Dmarc::Missing => self.fail(rule, detail, Reason::DmarcMissing, sender.about()),
+                    Dmarc::Missing | Dmarc::Several(_) => {
+                        let about = About::Dmarc(sender.owned(), dmarc.clone());
+                        self.fail(rule, detail, Reason::DmarcMissing, about)
+                    }
                 }
             }
         }

@@ -276,21 +276,25 @@ fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria) -> Check {
 fn dmarc(domain: &Domain, found: &Result<Dmarc, Outage>) -> Check {
     let (outcome, detail) = match found {
         Err(outage) => return unknown("dmarc", outage),
-        Ok(Dmarc::Published(name)) => (Health::Ok, format!("published at {name}")),
-        Ok(Dmarc::Missing) => (
-            Health::Missing,
-            "no DMARC record, or more than one at a name".to_owned(),
-        ),
+        Ok(dmarc) => {
+            let outcome = match dmarc {
+                Dmarc::Published(_) => Health::Ok,
+                Dmarc::Missing => Health::Missing,
+                Dmarc::Several(_) => Health::Wrong,
+            };
+            (outcome, dmarc.words(domain))
+        }
     };
     let name = || Some(dmarc::name(domain)?.to_string());
     Check {
         check: "dmarc",
         outcome,
         detail,
-        publish: if outcome == Health::Ok {
-            None
-        } else {
+        // Where there are two already, a third is not what is missing.
+        publish: if outcome == Health::Missing {
             name().and_then(|name| txt(name, "v=DMARC1; p=none".to_owned()))
+        } else {
+            None
         },
     }
 }

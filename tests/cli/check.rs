@@ -91,6 +91,26 @@ fn two_records_are_not_none_and_become_one() {
 }
 
 #[test]
+fn two_dmarc_records_are_called_two() {
+    let zone = format!(
+        "{WORLD}_dmarc.two.example TXT \"v=DMARC1; p=none\"\n_dmarc.two.example TXT \"v=DMARC1; p=reject\"\n"
+    );
+    let (site, _server) = Site::with_zone(RELAY, &zone);
+    let (_, view, _) = check(&site, "two.example");
+    let dmarc = view["checks"].as_array().unwrap();
+    let dmarc = dmarc
+        .iter()
+        .find(|check| check["check"] == "dmarc")
+        .unwrap();
+    assert_eq!(
+        (&dmarc["outcome"], &dmarc["publish"]),
+        (&json!("wrong"), &Value::Null)
+    );
+    let detail = dmarc["detail"].as_str().unwrap();
+    assert!(detail.contains("more than one DMARC record"), "{detail}");
+}
+
+#[test]
 fn a_record_with_a_fault_is_left_to_its_owner() {
     let (site, _server) = Site::with_zone(RELAY, WORLD);
     for (domain, term) in [
