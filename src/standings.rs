@@ -12,7 +12,9 @@ use quick_cache::sync::Cache;
 
 use crate::clock::Clock;
 use crate::dns::Resolver;
+use crate::model::dns::Known;
 use crate::model::domain::Domain;
+use crate::spf::Shelf;
 use crate::standing::{Criteria, Need, Scope, Standing, look};
 
 /// How many standings are expected.
@@ -113,10 +115,9 @@ impl Standings {
         if let Some(standing) = self.recall(need, now) {
             return standing;
         }
-        let found = self
-            .resolver
-            .gather(deadline, |known| look(&self.criteria, need, known))
-            .await;
+        let shelf = Shelf::default();
+        let judge = move |known: &Known| look(&self.criteria, need, known, &shelf);
+        let found = self.resolver.gather(deadline, judge).await;
         let kept = Kept {
             standing: Arc::new(found.value),
             until: found.until,

@@ -160,6 +160,23 @@ async fn trouble_passes_by_itself() {
 }
 
 #[tokio::test]
+async fn nobody_passes_by_records_under_an_error_code() {
+    for code in [3, 11, 12, 15] {
+        let world = World::new(&format!(
+            "config relay.spf-include = \"spf.relay.example\"
+             user any --mode any-domain
+             dns odd.example TXT \"v=spf1 include:spf.relay.example -all\"
+             dns odd.example CODE {code}"
+        ));
+        assert_eq!(
+            reason(&world, "any", "a@odd.example").await,
+            Reason::DnsUnavailable,
+            "{code}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_that_wait_for_a_dead_server_hold_up_nobody_else() {
     let mut world = World::new(WORLD);
     assert_eq!(

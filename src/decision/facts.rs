@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::model::address::Address;
 use crate::model::display_name::addresses_in;
 use crate::model::domain::Domain;
-use crate::model::header_from::{FromError, Mailbox};
+use crate::model::header_from::{FromError, MAX_ADDRESSES_IN_NAMES, Mailbox};
 use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
@@ -130,7 +130,22 @@ pub enum Field {
     DisplayName,
 }
 
-/// The domains whose lineage a question needs, without repetition: the engine looks them up.
+/// The addresses in the display names of a header From.
+pub(super) fn addresses_in_names(mailboxes: &[Mailbox]) -> Result<Vec<Address>, FromError> {
+    let mut found = Vec::new();
+    for mailbox in mailboxes {
+        let name = mailbox.display_name.as_deref().unwrap_or_default();
+        let room = MAX_ADDRESSES_IN_NAMES - found.len();
+        found.extend(addresses_in(name, room + 1));
+        if found.len() > MAX_ADDRESSES_IN_NAMES {
+            return Err(FromError::TooManyInNames);
+        }
+    }
+    Ok(found)
+}
+
+/// The domains whose lineage a question needs, without repetition: the engine looks them up. They
+/// are few, whatever the message says: 21 at the most.
 pub fn domains_in_question(question: &Question<'_>, rules: &Rules) -> Vec<Domain> {
     let mut domains: Vec<Domain> = Vec::with_capacity(2);
     let mut add = |address: &Address| {
@@ -144,12 +159,12 @@ pub fn domains_in_question(question: &Question<'_>, rules: &Rules) -> Vec<Domain
         add(address);
     }
     if let Some(Ok(mailboxes)) = question.header_from {
-        for mailbox in mailboxes {
-            add(&mailbox.address);
-            if rules.refuse_display_name_addresses {
-                let name = mailbox.display_name.as_deref().unwrap_or_default();
-                addresses_in(name).iter().for_each(&mut add);
-            }
+        mailboxes.iter().for_each(|mailbox| add(&mailbox.address));
+        // Where there are too many, the header is refused before one of them is looked at.
+        if rules.refuse_display_name_addresses
+            && let Ok(addresses) = addresses_in_names(mailboxes)
+        {
+            addresses.iter().for_each(add);
         }
     }
     domains

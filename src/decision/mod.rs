@@ -15,12 +15,12 @@ pub mod step;
 
 use std::ops::ControlFlow;
 
-use facts::{Facts, Field, Question, Resolved, Rules};
+use facts::{Facts, Field, Question, Resolved, Rules, addresses_in_names};
 pub use finding::{About, Decision, Finding};
 use reason::Reason;
 use step::{Detail, Outcome, Rule, Step};
 
-use crate::model::display_name::addresses_in;
+use crate::model::address::Address;
 use crate::model::header_from::{FromError, Mailbox};
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
@@ -205,15 +205,18 @@ impl Judgement<'_> {
             CheckFrom::Both | CheckFrom::Header => {}
             CheckFrom::Envelope => return self.skip(rule, Detail::CheckFrom(user.check_from)),
         }
-        let error = match header_from {
+        let read = match header_from {
             // Nothing passes for want of anything to look at.
-            Ok(mailboxes) if mailboxes.is_empty() => FromError::Empty,
-            Ok(mailboxes) => {
-                return mailboxes
-                    .iter()
-                    .try_for_each(|mailbox| self.mailbox(mailbox, user));
+            Ok(mailboxes) if mailboxes.is_empty() => Err(FromError::Empty),
+            Ok(mailboxes) if self.rules.refuse_display_name_addresses => {
+                addresses_in_names(mailboxes).map(|in_names| (mailboxes, in_names))
             }
-            Err(error) => *error,
+            Ok(mailboxes) => Ok((mailboxes, Vec::new())),
+            Err(error) => Err(*error),
+        };
+        let error = match read {
+            Ok((mailboxes, in_names)) => return self.mailboxes(mailboxes, &in_names, user),
+            Err(error) => error,
         };
         let reason = if error.is_missing() {
             Reason::HeaderFromMissing
@@ -228,15 +231,14 @@ impl Judgement<'_> {
         )
     }
 
-    /// Each mailbox has to pass by itself.
-    fn mailbox(&mut self, mailbox: &Mailbox, user: &User) -> Flow {
-        self.sender(Rule::HeaderFrom, Field::HeaderFrom, &mailbox.address, user)?;
-        if !self.rules.refuse_display_name_addresses {
-            return ON;
+    /// Each mailbox has to pass by itself, and each address that a reader could take for one.
+    fn mailboxes(&mut self, mailboxes: &[Mailbox], in_names: &[Address], user: &User) -> Flow {
+        let rule = Rule::HeaderFrom;
+        for mailbox in mailboxes {
+            self.sender(rule, Field::HeaderFrom, &mailbox.address, user)?;
         }
-        let name = mailbox.display_name.as_deref().unwrap_or_default();
-        for address in addresses_in(name) {
-            self.sender(Rule::HeaderFrom, Field::DisplayName, &address, user)?;
+        for address in in_names {
+            self.sender(rule, Field::DisplayName, address, user)?;
         }
         ON
     }

@@ -11,21 +11,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::runtime;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::memory::{self, Memory};
+use super::places::{Place, Places};
 use super::wire::Wire;
 use super::{DnsStatus, Looked};
 use crate::clock::Clock;
 use crate::model::dns::{Answer, Query, Trouble};
 use crate::telemetry;
-
-/// How many questions are on their way to name servers at once. The others wait: thousands of
-/// names whose servers are dead must neither use up the files of the process (a question that
-/// nobody answers has six sockets open, for each name server) nor flood the host's resolver, whose
-/// socket takes some 270 datagrams by default.
-const PLACES: usize = 256;
 
 /// How far a look-up is.
 enum Progress {
@@ -44,7 +39,7 @@ pub struct Flights {
     clock: Clock,
     runtime: runtime::Handle,
     open: Mutex<HashMap<Query, watch::Sender<Progress>>>,
-    places: Semaphore,
+    places: Places,
     answered: AtomicU64,
     failed: AtomicU64,
 }
@@ -58,7 +53,7 @@ impl Flights {
             clock,
             runtime,
             open: Mutex::default(),
-            places: Semaphore::new(PLACES),
+            places: Places::new(),
             answered: AtomicU64::new(0),
             failed: AtomicU64::new(0),
         }
@@ -173,7 +168,7 @@ impl Flight {
     }
 
     /// Waits for a place among those on their way. `None` once nobody wants the answer any more.
-    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+    async fn place(&self) -> Option<Place<'_>> {
         loop {
             tokio::select! {
                 biased;
@@ -185,7 +180,7 @@ impl Flight {
                         return None;
                     }
                 }
-                place = self.flights.places.acquire() => return place.ok(),
+                place = self.flights.places.take(&self.query.name) => return place,
             }
         }
     }

@@ -3,13 +3,13 @@
 //! For whoever judges what DNS says. Holds no rule and knows no name server.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use tokio::task::yield_now;
 
-use super::{Looked, Resolver, memory};
-use crate::model::dns::{Answer, Known, Query, Trouble, Unknown};
+use super::{Resolver, memory};
+use crate::model::dns::{Known, Query, Trouble, Unknown};
 
 /// How many questions one decision may ask. SPF ends long before, by its own limits; this is for
 /// what nobody has thought of.
@@ -28,7 +28,8 @@ pub struct Gathered<T> {
 impl Resolver {
     /// Calls `judge` with what is known, asks what it wants to know side by side, and calls it
     /// again, until it returns a value. What is not answered by `deadline` is known to be
-    /// [`Trouble::TimedOut`], so that `judge` can say which name failed.
+    /// [`Trouble::TimedOut`], so that `judge` can say which name failed. After each call others
+    /// have their turn: judging takes time too, and may go on for many calls that wait for nobody.
     ///
     /// # Panics
     ///
@@ -53,22 +54,23 @@ impl Resolver {
                 !wanted.is_empty(),
                 "a judgement of DNS asks again for what it knows"
             );
+            yield_now().await;
+            if self.clock.instant() >= deadline {
+                known.close(Trouble::TimedOut);
+                until = until.min(self.clock.instant() + memory::TROUBLE);
+                continue;
+            }
             let room = MOST_QUESTIONS.saturating_sub(known.len());
             let asked = wanted.iter().take(room);
             let answers = join_all(asked.map(|query| self.ask(query, deadline))).await;
-            let crowded = self.crowded();
-            let answers = answers.into_iter().chain(std::iter::repeat(crowded));
             for (query, looked) in wanted.iter().zip(answers) {
                 until = until.min(looked.until);
                 known.insert(query.clone(), looked.answer);
             }
-        }
-    }
-
-    fn crowded(&self) -> Looked {
-        Looked {
-            answer: Arc::new(Answer::Trouble(Trouble::Crowded)),
-            until: self.clock.instant() + memory::TROUBLE,
+            if wanted.len() > room {
+                known.close(Trouble::Crowded);
+                until = until.min(self.clock.instant() + memory::TROUBLE);
+            }
         }
     }
 }

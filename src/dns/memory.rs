@@ -108,7 +108,8 @@ impl Memory {
 fn size(query: &Query, answer: &Answer) -> usize {
     let records = match answer {
         Answer::Records(Records::Txt(texts)) => texts.iter().map(|t| RECORD + t.len()).sum(),
-        Answer::Records(Records::Mx(hosts)) => hosts
+        Answer::Records(Records::Mx(exchangers)) => exchangers
+            .hosts()
             .iter()
             .map(|(_, host)| RECORD + host.as_str().len())
             .sum(),

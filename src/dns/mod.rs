@@ -11,6 +11,7 @@
 mod flight;
 mod gather;
 mod memory;
+mod places;
 mod reading;
 mod wire;
 

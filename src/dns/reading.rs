@@ -1,7 +1,8 @@
 //! What the answer of a name server says, and whether it is one.
 //!
 //! Pure. An answer counts only if it repeats the question (RFC 5452 9.1), and only with records that
-//! belong to the name asked for or lie behind its CNAMEs, all in the answer section.
+//! belong to the name asked for or lie behind its CNAMEs, all in the answer section. Records under
+//! an error code are none: whoever sent them says in the same message that it does not know.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -13,7 +14,7 @@ use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 use rustix::io::Errno;
 
 use super::wire::record_type;
-use crate::model::dns::{Answer, DnsName, Kind, Records, Trouble};
+use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Records, Trouble};
 
 /// How many records of a kind, and strings in text records, an answer may have. One with more is
 /// [`Trouble::Lame`]: whatever stands in it, nobody may send because of it. An SPF record of the
@@ -88,12 +89,21 @@ fn repeats(question: &Query, asked: &Name, kind: Kind) -> Result<(), Trouble> {
 }
 
 fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Reading, Trouble> {
+    let code = response.response_code;
+    // The code speaks of the last name of a chain (RFC 6604 3), so CNAMEs may stand here.
+    let denied = code == ResponseCode::NXDomain;
+    if !denied && code != ResponseCode::NoError {
+        return Err(coded(code));
+    }
     let mut name = asked;
     let mut ttl = u32::MAX;
     let mut steps = 0;
     loop {
         let found: Vec<&Record> = of(response, name, record_type(kind)).collect();
         if !found.is_empty() {
+            if denied {
+                return Err(Trouble::Lame);
+            }
             let ttl = found.iter().fold(ttl, |ttl, record| ttl.min(record.ttl));
             let answer = records(kind, &found)?;
             return Ok(Reading::Answer {
@@ -113,7 +123,7 @@ fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Rea
     }
     let soa = response.negative_ttl();
     // A denial belongs to the last name of the chain (RFC 2308 2.1).
-    if response.response_code == ResponseCode::NXDomain || soa.is_some() {
+    if denied || soa.is_some() {
         let answer = deny(response.response_code, false)?;
         let ttl = soa.map(|soa| soa.min(ttl));
         return Ok(Reading::Answer { answer, ttl });
@@ -146,8 +156,7 @@ fn alias<'a>(response: &'a DnsResponse, name: &'a Name) -> Option<(&'a Name, u32
     })
 }
 
-/// The records as our own nouns. Exchangers whose host is no name that could be asked about are left
-/// out, "." above all, which says that a domain takes no mail (RFC 7505).
+/// The records as our own nouns.
 fn records(kind: Kind, found: &[&Record]) -> Result<Answer, Trouble> {
     if found.len() > MOST_PARTS {
         return Err(Trouble::Lame);
@@ -155,13 +164,14 @@ fn records(kind: Kind, found: &[&Record]) -> Result<Answer, Trouble> {
     let data = found.iter().map(|record| &record.data);
     let records = match kind {
         Kind::Txt => Records::Txt(texts(data)?),
-        Kind::Mx => Records::Mx(data.filter_map(exchanger).collect()),
+        Kind::Mx => Records::Mx(exchangers(data)),
         Kind::A => Records::A(data.filter_map(ipv4).collect()),
         Kind::Aaaa => Records::Aaaa(data.filter_map(ipv6).collect()),
     };
     let empty = match &records {
         Records::Txt(texts) => texts.is_empty(),
-        Records::Mx(hosts) => hosts.is_empty(),
+        Records::Mx(Exchangers::Hosts(hosts)) => hosts.is_empty(),
+        Records::Mx(Exchangers::None) => false,
         Records::A(addresses) => addresses.is_empty(),
         Records::Aaaa(addresses) => addresses.is_empty(),
     };
@@ -186,12 +196,22 @@ fn texts<'a>(data: impl Iterator<Item = &'a RData>) -> Result<Vec<Arc<[u8]>>, Tr
     Ok(texts)
 }
 
-fn exchanger(data: &RData) -> Option<(u16, DnsName)> {
-    let RData::MX(exchanger) = data else {
-        return None;
-    };
-    let host = DnsName::parse(&exchanger.exchange.to_ascii()).ok()?;
-    Some((exchanger.preference, host))
+/// Exchangers whose host is no name that could be asked about are left out. "." says that the domain
+/// takes no mail (RFC 7505), unless there is another exchanger: then it is left out too.
+fn exchangers<'a>(data: impl Iterator<Item = &'a RData>) -> Exchangers {
+    let mut hosts = Vec::new();
+    let mut null = false;
+    for data in data {
+        let RData::MX(exchanger) = data else { continue };
+        null |= exchanger.exchange.is_root();
+        let host = DnsName::parse(&exchanger.exchange.to_ascii());
+        hosts.extend(host.map(|host| (exchanger.preference, host)));
+    }
+    if hosts.is_empty() && null {
+        Exchangers::None
+    } else {
+        Exchangers::Hosts(hosts)
+    }
 }
 
 fn ipv4(data: &RData) -> Option<Ipv4Addr> {
@@ -225,12 +245,20 @@ fn trouble(error: &NetError) -> Trouble {
         NetError::Timeout | NetError::NoConnections => Trouble::TimedOut,
         NetError::Busy => Trouble::Crowded,
         NetError::Io(error) => unreachable_server(error),
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::ServFail)) => Trouble::ServFail,
-        NetError::Dns(DnsError::ResponseCode(ResponseCode::Refused | ResponseCode::NotAuth)) => {
-            Trouble::Refused
-        }
-        // Other codes, bytes that are no answer, truncation over TCP too.
+        NetError::Dns(DnsError::ResponseCode(code)) => coded(*code),
+        // Bytes that are no answer, truncation over TCP too.
         _ => Trouble::Lame,
+    }
+}
+
+/// What a code says that is neither "here it is" nor "there is no such name".
+fn coded(code: ResponseCode) -> Trouble {
+    if code == ResponseCode::ServFail {
+        Trouble::ServFail
+    } else if code == ResponseCode::Refused || code == ResponseCode::NotAuth {
+        Trouble::Refused
+    } else {
+        Trouble::Lame
     }
 }
 

@@ -313,6 +313,12 @@ fn mail(found: &Result<Mail, Outage>) -> Check {
             Health::Ok,
             "no MX record: mail goes to the domain's own address".to_owned(),
         ),
+        Ok(Mail::Refused) => (
+            Health::Wrong,
+            "a null MX record: the domain takes no mail, so bounces go nowhere, and receivers may \
+             refuse it as a sender"
+                .to_owned(),
+        ),
         Ok(Mail::Nowhere) => (
             Health::Missing,
             "neither MX record nor address: bounces go nowhere, and receivers may refuse the \

@@ -69,6 +69,15 @@ impl DnsName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The part of it that somebody registered: one label and its public suffix. A name that has no
+    /// such part stands for itself.
+    pub fn registered(&self) -> &str {
+        let registered = psl::domain(self.0.as_bytes());
+        let length = registered.map_or(self.0.len(), |domain| domain.as_bytes().len());
+        let start = self.0.len().saturating_sub(length);
+        self.0.get(start..).unwrap_or(&self.0)
+    }
 }
 
 impl From<&Domain> for DnsName {
@@ -157,12 +166,31 @@ impl fmt::Display for Query {
 pub enum Records {
     /// The strings of each record joined without a space (RFC 7208 3.3).
     Txt(Vec<Arc<[u8]>>),
-    /// Preference and host.
-    Mx(Vec<(u16, DnsName)>),
+    /// Mail exchangers.
+    Mx(Exchangers),
     /// IPv4 addresses.
     A(Vec<Ipv4Addr>),
     /// IPv6 addresses.
     Aaaa(Vec<Ipv6Addr>),
+}
+
+/// Where a domain's MX records send its mail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exchangers {
+    /// Preference and host.
+    Hosts(Vec<(u16, DnsName)>),
+    /// Nowhere: a null MX (RFC 7505) says that the domain takes no mail.
+    None,
+}
+
+impl Exchangers {
+    /// The hosts; none after a null MX.
+    pub fn hosts(&self) -> &[(u16, DnsName)] {
+        match self {
+            Exchangers::Hosts(hosts) => hosts,
+            Exchangers::None => &[],
+        }
+    }
 }
 
 /// What came of a question.
@@ -201,30 +229,40 @@ pub enum Trouble {
 
 /// The answers that have come so far.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Known(HashMap<Query, Arc<Answer>>);
+pub struct Known {
+    answers: HashMap<Query, Arc<Answer>>,
+    /// What is said to every further question.
+    otherwise: Option<Answer>,
+}
 
 impl Known {
     /// The answer to a question, or that it is still to be asked.
     pub fn get(&self, query: &Query) -> Result<&Answer, Unknown> {
-        match self.0.get(query) {
-            Some(answer) => Ok(answer),
-            None => Err(Unknown(vec![query.clone()])),
+        match (self.answers.get(query), &self.otherwise) {
+            (Some(answer), _) => Ok(answer),
+            (None, Some(trouble)) => Ok(trouble),
+            (None, None) => Err(Unknown(vec![query.clone()])),
         }
     }
 
     /// Keeps an answer.
     pub fn insert(&mut self, query: Query, answer: Arc<Answer>) {
-        self.0.insert(query, answer);
+        self.answers.insert(query, answer);
+    }
+
+    /// Nothing more will be asked: from now on, what is not known is this trouble.
+    pub fn close(&mut self, trouble: Trouble) {
+        self.otherwise = Some(Answer::Trouble(trouble));
     }
 
     /// How many answers there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.answers.len()
     }
 
     /// Whether nothing has been answered yet.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.answers.is_empty()
     }
 }
 
@@ -248,11 +286,31 @@ mod tests {
     }
 
     #[test]
+    fn names_belong_to_who_registered_them() {
+        for (name, registered) in [
+            ("_outgate.a.b.example.com", "example.com"),
+            ("example.com", "example.com"),
+            ("a.b.example.co.uk", "example.co.uk"),
+            ("someone.github.io", "someone.github.io"),
+            ("com", "com"),
+            ("co.uk", "co.uk"),
+            ("a@b.c.test", "c.test"),
+            ("*.x.unknown-suffix", "x.unknown-suffix"),
+        ] {
+            assert_eq!(DnsName::parse(name).unwrap().registered(), registered);
+        }
+    }
+
+    #[test]
     fn what_is_not_known_is_asked() {
         let query = Query::txt(DnsName::parse("example.com").unwrap());
         let mut known = Known::default();
         assert_eq!(known.get(&query), Err(Unknown(vec![query.clone()])));
         known.insert(query.clone(), Arc::new(Answer::NoName));
         assert_eq!(known.get(&query), Ok(&Answer::NoName));
+        known.close(Trouble::TimedOut);
+        assert_eq!(known.get(&query), Ok(&Answer::NoName));
+        let other = Query::txt(DnsName::parse("example.org").unwrap());
+        assert_eq!(known.get(&other), Ok(&Answer::Trouble(Trouble::TimedOut)));
     }
 }

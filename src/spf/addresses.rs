@@ -47,6 +47,7 @@ impl Walk<'_> {
         let Some(Records::Mx(exchangers)) = self.library.ask(&name, Kind::Mx)? else {
             return self.void();
         };
+        let exchangers = exchangers.hosts();
         if exchangers.len() > MAX_EXCHANGERS {
             return Err(FaultKind::Exchangers(exchangers.len()).into());
         }

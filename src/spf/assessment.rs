@@ -1,10 +1,11 @@
 //! The three requirements, and `check_host()`, on top of the walk.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
-use crate::model::dns::{DnsName, Unknown};
+use crate::model::dns::{DnsName, Query, Unknown};
 
 use super::end::{End, Stop};
 use super::library::Library;
@@ -12,7 +13,9 @@ use super::record::{Qualifier, Record, Redirect};
 use super::second_opinion::{self, Opinion};
 use super::tree::{Fault, FaultKind, Outcome, Visit};
 use super::walk::{Aim, Walk};
-use super::{Assessment, Checked, Evaluation, Identity, Judge, Shortfall, SpfResult};
+use super::{
+    Assessment, Checked, Evaluation, Identity, Judge, MOST_EVALUATIONS, Shortfall, SpfResult,
+};
 
 /// Exactly one record, valid as a whole, and not just `-all`.
 pub(super) fn published(
@@ -89,53 +92,101 @@ pub(super) fn survey(
     })
 }
 
-/// Passes for at least one egress entry, by both judges.
+/// Passes for at least one egress entry, by both judges. The first entry mostly says it all, so it is
+/// tried by itself; what the others want to know is asked side by side.
 pub(super) fn pass(
     egress: &[IpNet],
     identity: &Identity<'_>,
     library: &Library<'_>,
 ) -> Result<Assessment, Unknown> {
-    let mut evaluations = Vec::new();
-    let mut depends_on_sender = false;
-    let mut worst: Option<Shortfall> = None;
-    for entry in egress {
-        let mut failed = None;
-        for address in ends(entry) {
-            let checked = check_host(address, identity, library)?;
-            depends_on_sender |= checked.depends_on_sender;
-            failed = match checked.shortfall {
-                Some(shortfall) => Some(shortfall),
-                None => confirm(address, checked.result, identity, library)?,
-            };
-            evaluations.push(checked.evaluation);
-            if failed.is_some() {
-                break;
-            }
-        }
-        match failed {
-            None => {
-                return Ok(Assessment {
-                    verdict: Ok(()),
-                    evaluations,
-                    depends_on_sender,
-                });
-            }
-            Some(shortfall) => {
-                worst = Some(match worst {
-                    Some(before) if before.weight() >= shortfall.weight() => before,
-                    _ => shortfall,
-                });
-            }
+    let mut tried = Tried::default();
+    for (number, entry) in egress.iter().enumerate() {
+        let shortfall = match tried.entry(entry, identity, library) {
+            Some(None) => return Ok(tried.concluded(Ok(()))),
+            Some(Some(shortfall)) => shortfall,
+            None if number == 0 => break,
+            None => continue,
+        };
+        let too_much = matches!(
+            &shortfall,
+            Shortfall::Invalid(fault) if fault.kind == FaultKind::TooMuch
+        );
+        tried.fails(shortfall);
+        if too_much {
+            break;
         }
     }
-    Ok(Assessment {
-        // A configuration without any egress address does not get here; nothing could pass.
-        verdict: Err(worst.unwrap_or(Shortfall::Undecided {
-            address: Ipv4Addr::UNSPECIFIED.into(),
-        })),
-        evaluations,
-        depends_on_sender,
-    })
+    if !tried.open.is_empty() {
+        return Err(Unknown(tried.open.into_iter().collect()));
+    }
+    // A configuration without any egress address does not get here; nothing could pass.
+    let worst = tried.worst.take().unwrap_or(Shortfall::Undecided {
+        address: Ipv4Addr::UNSPECIFIED.into(),
+    });
+    Ok(tried.concluded(Err(worst)))
+}
+
+/// What came of the egress entries that have been tried.
+#[derive(Default)]
+struct Tried {
+    evaluations: Vec<Evaluation>,
+    depends_on_sender: bool,
+    worst: Option<Shortfall>,
+    open: BTreeSet<Query>,
+}
+
+impl Tried {
+    /// Tries an entry: what is in the way of *pass*, or `None` if something has to be asked first.
+    fn entry(
+        &mut self,
+        entry: &IpNet,
+        identity: &Identity<'_>,
+        library: &Library<'_>,
+    ) -> Option<Option<Shortfall>> {
+        let mut known = true;
+        for address in ends(entry) {
+            match self.address(address, identity, library) {
+                Ok(None) => {}
+                Ok(Some(shortfall)) => return Some(Some(shortfall)),
+                Err(Unknown(queries)) => {
+                    self.open.extend(queries);
+                    known = false;
+                }
+            }
+        }
+        known.then_some(None)
+    }
+
+    fn address(
+        &mut self,
+        address: IpAddr,
+        identity: &Identity<'_>,
+        library: &Library<'_>,
+    ) -> Result<Option<Shortfall>, Unknown> {
+        let checked = check_host(address, identity, library)?;
+        self.depends_on_sender |= checked.depends_on_sender;
+        self.evaluations.truncate(MOST_EVALUATIONS - 1);
+        self.evaluations.push(checked.evaluation);
+        match checked.shortfall {
+            Some(shortfall) => Ok(Some(shortfall)),
+            None => confirm(address, checked.result, identity, library),
+        }
+    }
+
+    fn fails(&mut self, shortfall: Shortfall) {
+        self.worst = Some(match self.worst.take() {
+            Some(before) if before.weight() >= shortfall.weight() => before,
+            _ => shortfall,
+        });
+    }
+
+    fn concluded(self, verdict: Result<(), Shortfall>) -> Assessment {
+        Assessment {
+            verdict,
+            evaluations: self.evaluations,
+            depends_on_sender: self.depends_on_sender,
+        }
+    }
 }
 
 /// The first and the last address of a network; one if they are the same.

@@ -25,6 +25,7 @@ use ipnet::IpNet;
 use crate::model::dns::{DnsName, Known, Query, Trouble, Unknown};
 
 use library::Library;
+pub use library::Shelf;
 use tree::{Fault, Visit};
 
 /// For whom a message would be sent: what the macros of a record can ask for.
@@ -64,12 +65,16 @@ pub enum Requirement {
 pub struct Assessment {
     /// Whether the requirement is met.
     pub verdict: Result<(), Shortfall>,
-    /// What was walked: one for `published` and `include`, one an address for `pass`.
+    /// What was walked: one for `published` and `include`, one an address for `pass`, of which the
+    /// first [`MOST_EVALUATIONS`] are kept, less one, and the last.
     pub evaluations: Vec<Evaluation>,
     /// Whether a macro on the way asked for the local part of the sender (`%{l}`, `%{s}`): then
     /// the verdict holds for this sender alone. What only `%{o}` went into holds for the domain.
     pub depends_on_sender: bool,
 }
+
+/// How many evaluations are kept to be shown.
+pub const MOST_EVALUATIONS: usize = 8;
 
 /// One walk over the records.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -180,13 +185,17 @@ pub struct Checked {
 ///
 /// Terms are looked at strictly from left to right, and nothing behind the first that decides is
 /// asked. One evaluation asks at most 111 different questions: the domain's record, and ten terms
-/// of which each may ask for ten mail exchangers and their addresses.
+/// of which each may ask for ten mail exchangers and their addresses. For `pass` the first egress
+/// entry is tried by itself, and the others side by side.
+///
+/// Whoever asks again with more answers brings the same shelf; what is said does not depend on it.
 pub fn assess(
     requirement: &Requirement,
     identity: &Identity<'_>,
     known: &Known,
+    shelf: &Shelf,
 ) -> Result<Assessment, Unknown> {
-    let library = Library::new(known);
+    let library = Library::new(known, shelf);
     match requirement {
         Requirement::Published => assessment::published(identity, &library),
         Requirement::Include { relay, address } => {
@@ -199,7 +208,7 @@ pub fn assess(
 /// The whole tree of a domain's records, as far as a receiver whom nothing in it matches would go:
 /// for people who want to see it and its count of look-ups.
 pub fn survey(identity: &Identity<'_>, known: &Known) -> Result<Evaluation, Unknown> {
-    assessment::survey(identity, &Library::new(known))
+    assessment::survey(identity, &Library::new(known, &Shelf::default()))
 }
 
 /// `check_host()` of RFC 7208 section 4. Where it departs on purpose:
@@ -212,5 +221,5 @@ pub fn survey(identity: &Identity<'_>, known: &Known) -> Result<Evaluation, Unkn
 /// * an `include` of what is no name is a *permerror* (4.8 leaves it open), other terms with such
 ///   a name do not match; a name with a space in it is none.
 pub fn check_host(ip: IpAddr, identity: &Identity<'_>, known: &Known) -> Result<Checked, Unknown> {
-    assessment::check_host(ip, identity, &Library::new(known))
+    assessment::check_host(ip, identity, &Library::new(known, &Shelf::default()))
 }

@@ -8,7 +8,7 @@ use super::tree::FaultKind;
 
 /// The text of the record among the strings at a name. Other TXT records are none of SPF's
 /// business, whatever they hold.
-pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&[u8]>, FaultKind> {
+pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&Arc<[u8]>>, FaultKind> {
     let mut found = all(strings);
     match (found.next(), found.count()) {
         (None, _) => Ok(None),
@@ -19,9 +19,8 @@ pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&[u8]>, FaultKind> {
 }
 
 /// The texts of all SPF records among the strings at a name.
-pub fn all(strings: &[Arc<[u8]>]) -> impl Iterator<Item = &[u8]> {
-    let spf = strings.iter().filter(|string| is_spf(string));
-    spf.map(AsRef::as_ref)
+pub fn all(strings: &[Arc<[u8]>]) -> impl Iterator<Item = &Arc<[u8]>> {
+    strings.iter().filter(|string| is_spf(string))
 }
 
 /// Reads the text of a record. Bytes that are no UTF-8 are no ASCII either.

@@ -160,7 +160,7 @@ impl<'a> Answers<'a> {
         let Some(Records::Mx(found)) = self.records(name, Kind::Mx) else {
             return set(None);
         };
-        let mut found = found.clone();
+        let mut found = found.hosts().to_vec();
         found.sort();
         set(found.into_iter().map(|(preference, host)| MX {
             preference,

@@ -90,6 +90,8 @@ pub enum FaultKind {
     NothingThere(DnsName),
     /// An `include` or `redirect` leads to what is no name.
     NoName,
+    /// The records that have to be read are longer together than anybody needs.
+    TooMuch,
     /// More than ten terms that cost a look-up.
     Lookups,
     /// More than two look-ups that found nothing.
@@ -250,6 +252,7 @@ impl fmt::Display for FaultKind {
             FaultKind::Syntax(error) => error.fmt(f),
             FaultKind::NothingThere(name) => write!(f, "{name} has no SPF record"),
             FaultKind::NoName => f.write_str("this leads to no valid name"),
+            FaultKind::TooMuch => f.write_str("too much to read, all records together"),
             FaultKind::Lookups => f.write_str("more than 10 terms need look-ups"),
             FaultKind::Voids => f.write_str("more than 2 look-ups found nothing"),
             FaultKind::Exchangers(count) => {

@@ -5,7 +5,7 @@
 //! ten mail exchangers a term. It reads answers that are known; it asks nobody.
 
 use std::net::IpAddr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::model::dns::{DnsName, Unknown};
 
@@ -37,7 +37,7 @@ pub(super) enum Aim<'a> {
 }
 
 /// The record at a name, if there is one that can be read.
-pub(super) type Found = Result<Option<Rc<Record>>, Stop>;
+pub(super) type Found = Result<Option<Arc<Record>>, Stop>;
 
 /// A walk that has begun.
 pub(super) struct Walk<'a> {
@@ -89,7 +89,7 @@ impl<'a> Walk<'a> {
         Ok((visit, found))
     }
 
-    fn record_at(&self, name: &DnsName, visit: &mut Visit) -> Result<Option<Rc<Record>>, Halt> {
+    fn record_at(&self, name: &DnsName, visit: &mut Visit) -> Result<Option<Arc<Record>>, Halt> {
         let Some(text) = self.library.text(name)? else {
             return Ok(None);
         };

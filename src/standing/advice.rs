@@ -49,6 +49,7 @@ pub fn look(
             FaultKind::NeverSends => false,
             FaultKind::Several(_) => true,
             FaultKind::TooLong(_)
+            | FaultKind::TooMuch
             | FaultKind::Syntax(_)
             | FaultKind::NothingThere(_)
             | FaultKind::NoName
@@ -68,6 +69,7 @@ pub fn look(
         &criteria.spf,
         identity,
         &with(known, identity.domain, &candidate),
+        &spf::Shelf::default(),
     )?;
     Ok(match (judged.verdict, words) {
         // Where DNS does not say how it would be, nothing speaks against it.
@@ -234,7 +236,7 @@ mod tests {
             local: "postmaster",
             helo: &criteria.helo,
         };
-        let found = spf::assess(&criteria.spf, &identity, &known).unwrap();
+        let found = spf::assess(&criteria.spf, &identity, &known, &spf::Shelf::default()).unwrap();
         look(&criteria, relay, &identity, &found, &known).unwrap()
     }
 

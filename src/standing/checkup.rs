@@ -6,9 +6,9 @@ use super::challenge::{self, Found};
 use super::dmarc::{self, Dmarc};
 use super::lockdown::{self, Lockdown};
 use super::{Criteria, Outage, both};
-use crate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Unknown};
+use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Known, Query, Records, Unknown};
 use crate::model::domain::Domain;
-use crate::spf::{self, Assessment, Evaluation, Identity, Requirement};
+use crate::spf::{self, Assessment, Evaluation, Identity, Requirement, Shelf};
 
 /// What this relay is to other people's SPF records.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -51,6 +51,8 @@ pub enum Mail {
     Implicit,
     /// Nowhere: no bounce arrives, and many receivers refuse such a sender.
     Nowhere,
+    /// Nowhere, and that is meant: a null MX (RFC 7505).
+    Refused,
 }
 
 /// Looks at everything; `token` is that of the pending challenge.
@@ -67,15 +69,16 @@ pub fn look(
         local: "postmaster",
         helo: &criteria.helo,
     };
+    let shelf = Shelf::default();
     let mut others = Ok(Vec::new());
     for requirement in &relay.requirements {
-        let next = spf::assess(requirement, &identity, known);
+        let next = spf::assess(requirement, &identity, known, &shelf);
         others = both(others, next).map(|(mut all, next)| {
             all.push(next);
             all
         });
     }
-    let spf = both(spf::assess(&criteria.spf, &identity, known), others);
+    let spf = both(spf::assess(&criteria.spf, &identity, known, &shelf), others);
     let survey = spf::survey(&identity, known);
     let challenge = match token {
         Some(token) => challenge::look(domain, token, known).map(Some),
@@ -118,7 +121,8 @@ fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> 
         kind,
     };
     match known.get(&query(Kind::Mx))? {
-        Answer::Records(Records::Mx(hosts)) => {
+        Answer::Records(Records::Mx(Exchangers::None)) => return Ok(Ok(Mail::Refused)),
+        Answer::Records(Records::Mx(Exchangers::Hosts(hosts))) => {
             let mut hosts = hosts.clone();
             hosts.sort();
             return Ok(Ok(Mail::Exchangers(hosts)));

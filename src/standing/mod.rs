@@ -14,7 +14,7 @@ use lockdown::Lockdown;
 
 use crate::model::dns::{DnsName, Known, Query, Trouble, Unknown};
 use crate::model::domain::Domain;
-use crate::spf::{self, Assessment, Identity, Requirement};
+use crate::spf::{self, Assessment, Identity, Requirement, Shelf};
 
 /// A question that has no answer now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -109,24 +109,34 @@ impl Standing {
 }
 
 /// Everything about a sender that is needed; the questions that are still open come all at once, so
-/// that they can be asked side by side.
-pub fn look(criteria: &Criteria, need: &Need, known: &Known) -> Result<Standing, Unknown> {
+/// that they can be asked side by side. Whoever asks again brings the same shelf.
+pub fn look(
+    criteria: &Criteria,
+    need: &Need,
+    known: &Known,
+    shelf: &Shelf,
+) -> Result<Standing, Unknown> {
     let lockdown = lockdown::look(&criteria.lockdown_label, &need.domain, known);
     let stranger = match need.scope {
         Scope::Lockdown => Ok(None),
-        Scope::Whole => look_at_stranger(criteria, need, known).map(Some),
+        Scope::Whole => look_at_stranger(criteria, need, known, shelf).map(Some),
     };
     let (lockdown, stranger) = both(lockdown, stranger)?;
     Ok(Standing { lockdown, stranger })
 }
 
-fn look_at_stranger(criteria: &Criteria, need: &Need, known: &Known) -> Result<Stranger, Unknown> {
+fn look_at_stranger(
+    criteria: &Criteria,
+    need: &Need,
+    known: &Known,
+    shelf: &Shelf,
+) -> Result<Stranger, Unknown> {
     let identity = Identity {
         domain: &DnsName::from(&need.domain),
         local: &need.local,
         helo: &criteria.helo,
     };
-    let spf = spf::assess(&criteria.spf, &identity, known);
+    let spf = spf::assess(&criteria.spf, &identity, known, shelf);
     let dmarc = if criteria.dmarc {
         dmarc::look(&need.domain, known).map(Some)
     } else {

@@ -314,3 +314,20 @@ fn an_international_name_is_shown_both_ways() {
     assert_eq!(view["unicode"], "bücher.example");
     assert_eq!(check(&view, "spf")["outcome"], "ok");
 }
+
+#[test]
+fn a_domain_that_takes_no_mail_is_not_in_order() {
+    let (site, _server) = Site::with_zone(
+        "",
+        "null.example TXT \"v=spf1 a -all\"
+         null.example A 192.0.2.1
+         null.example MX 0 .
+         _dmarc.null.example TXT \"v=DMARC1; p=none\"",
+    );
+    let ran = site.run(&["--json", "domain", "check", "null.example"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let view: Value = serde_json::from_str(&ran.out).unwrap();
+    let mx = check(&view, "mx");
+    assert_eq!(mx["outcome"], "wrong");
+    assert!(mx["detail"].as_str().unwrap().contains("null MX"), "{mx}");
+}

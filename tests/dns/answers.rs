@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use outgate::model::dns::{Answer, DnsName, Kind, Records, Trouble};
+use outgate::model::dns::{Answer, DnsName, Exchangers, Kind, Records, Trouble};
 
 use crate::nameserver::{Manner, Zone};
 use crate::{Site, texts, trouble};
@@ -36,7 +36,7 @@ async fn records_of_each_kind() {
     let host = DnsName::parse("mail.one.test").unwrap();
     assert_eq!(
         site.ask(Kind::Mx, name).await,
-        Answer::Records(Records::Mx(vec![(10, host)]))
+        Answer::Records(Records::Mx(Exchangers::Hosts(vec![(10, host)])))
     );
 }
 
@@ -83,6 +83,43 @@ async fn troubles_are_told_apart() {
     for (number, (manner, want)) in cases.iter().enumerate() {
         let got = site.ask(Kind::Txt, &format!("case{number}.test")).await;
         assert_eq!(got, trouble(*want), "{manner:?}");
+    }
+}
+
+#[tokio::test]
+async fn records_under_an_error_code_are_none() {
+    let codes = [
+        (2, Trouble::ServFail),
+        (3, Trouble::Lame),
+        (4, Trouble::Lame),
+        (5, Trouble::Refused),
+        (6, Trouble::Lame),
+        (11, Trouble::Lame),
+        (12, Trouble::Lame),
+        (15, Trouble::Lame),
+    ];
+    let mut zone = Zone::new();
+    for (code, _) in codes {
+        let name = format!("code{code}.test");
+        let alias = format!("alias{code}.test");
+        zone = zone
+            .txt(&name, "v=spf1 +all")
+            .manner(&name, Manner::Code(code))
+            .cname(&alias, &name)
+            .manner(&alias, Manner::Code(code));
+    }
+    let site = Site::new(zone);
+    for (code, want) in codes {
+        for name in [format!("code{code}.test"), format!("alias{code}.test")] {
+            assert_eq!(site.ask(Kind::Txt, &name).await, trouble(want), "{name}");
+        }
+        // A name that does not exist has no records of other kinds either.
+        let other = site.ask(Kind::A, &format!("code{code}.test")).await;
+        let want = match code {
+            3 => Answer::NoName,
+            _ => trouble(want),
+        };
+        assert_eq!(other, want, "code {code}");
     }
 }
 
@@ -223,18 +260,22 @@ async fn names_that_are_long_or_odd_are_asked_as_they_are() {
 }
 
 #[tokio::test]
-async fn exchangers_that_are_no_hosts_are_left_out() {
+async fn a_null_mx_is_told_and_other_exchangers_that_are_no_hosts_are_left_out() {
     let site = Site::new(
         Zone::new()
             .mx("null.test", 0, ".")
+            .mx("odd.test", 10, "a b.test")
+            .mx("both.test", 0, ".")
             .mx("both.test", 10, "a b.test")
             .mx("both.test", 20, "mail.test"),
     );
-    assert_eq!(site.ask(Kind::Mx, "null.test").await, Answer::NoData);
+    let null = Answer::Records(Records::Mx(Exchangers::None));
+    assert_eq!(site.ask(Kind::Mx, "null.test").await, null);
+    assert_eq!(site.ask(Kind::Mx, "odd.test").await, Answer::NoData);
     let host = DnsName::parse("mail.test").unwrap();
     assert_eq!(
         site.ask(Kind::Mx, "both.test").await,
-        Answer::Records(Records::Mx(vec![(20, host)]))
+        Answer::Records(Records::Mx(Exchangers::Hosts(vec![(20, host)])))
     );
 }
 

@@ -144,3 +144,35 @@ async fn who_finds_no_place_is_told_so() {
         tokio::task::yield_now().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_dead_zone_leaves_places_for_all_others() {
+    let others: Vec<_> = (0..50).map(|n| format!("other{n}.test")).collect();
+    let zone = others
+        .iter()
+        .fold(Zone::new().drop("*.dead.test"), |zone, name| {
+            zone.txt(name, "x")
+        });
+    let site = Site::within(zone, Duration::from_secs(60));
+    let deadline = site.deadline();
+    let mut askers = JoinSet::new();
+    for number in 0..600 {
+        let resolver = site.resolver.clone();
+        let query = query(Kind::Txt, &format!("_outgate.n{number}.dead.test"));
+        askers.spawn(async move { resolver.ask(&query, deadline).await.answer });
+    }
+    while site.resolver.status().in_flight < 600 || site.server.total() < 16 {
+        tokio::task::yield_now().await;
+    }
+    let begun = site.clock.instant();
+    for name in &others {
+        assert_eq!(site.ask(Kind::Txt, name).await, texts(&["x"]));
+    }
+    assert!((site.clock.instant() - begun) < Duration::from_secs(10));
+    // A few of the dead zone are on their way, and no more.
+    assert_eq!(site.server.total(), 16 + others.len());
+    drop(askers);
+    while site.resolver.status().in_flight > 16 {
+        tokio::task::yield_now().await;
+    }
+}

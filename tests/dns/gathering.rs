@@ -1,7 +1,9 @@
 //! Answers for a judgement that says what it wants to know.
 
+use std::cell::Cell;
 use std::time::Duration;
 
+use futures_util::poll;
 use outgate::model::dns::{Answer, Kind, Known, Query, Records, Trouble, Unknown};
 
 use crate::nameserver::Zone;
@@ -120,4 +122,52 @@ async fn a_judgement_that_never_has_enough_is_stopped() {
     let refused = gathered.value.iter().filter(|answer| **answer == crowded);
     assert_eq!(refused.count(), 700);
     assert!(site.server.total() <= 300);
+}
+
+/// A chain of names, each the text of the one before.
+fn chain(length: usize) -> Zone {
+    let mut zone = Zone::new();
+    let mut name = "start.test".to_owned();
+    for number in 0..length {
+        let next = format!("step{number}.test");
+        zone = zone.txt(&name, &next);
+        name = next;
+    }
+    zone
+}
+
+#[tokio::test]
+async fn others_have_their_turn_also_when_everything_is_remembered() {
+    let site = Site::new(chain(10));
+    site.resolver.gather(site.deadline(), walk).await;
+    let calls = Cell::new(0);
+    let mut turns = 0;
+    let gather = site.resolver.gather(site.deadline(), |known| {
+        calls.set(calls.get() + 1);
+        walk(known)
+    });
+    let mut gather = std::pin::pin!(gather);
+    while poll!(&mut gather).is_pending() {
+        turns += 1;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((calls.get(), turns), (12, 11));
+}
+
+#[tokio::test]
+async fn a_judgement_that_takes_its_time_ends_at_the_deadline() {
+    let site = Site::within(chain(50), Duration::from_secs(1));
+    let clock = &site.clock;
+    let mut calls = 0;
+    let gathered = site
+        .resolver
+        .gather(site.deadline(), |known| {
+            calls += 1;
+            clock.advance(Duration::from_millis(300));
+            walk(known)
+        })
+        .await;
+    assert_eq!(gathered.value.1, trouble(Trouble::TimedOut));
+    assert!((4..=5).contains(&calls), "{calls}");
+    assert!(gathered.until <= site.clock.instant() + Duration::from_secs(5));
 }

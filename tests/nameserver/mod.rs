@@ -252,6 +252,10 @@ async fn answers(shared: &Shared, question: &[u8], way: Way) -> Vec<Vec<u8>> {
         Some(Manner::Drop) => return Vec::new(),
         Some(Manner::ServFail) => answer.metadata.response_code = ResponseCode::ServFail,
         Some(Manner::Refuse) => answer.metadata.response_code = ResponseCode::Refused,
+        Some(Manner::Code(code)) => {
+            fill(&mut answer, &zone, &name, kind);
+            answer.metadata.response_code = ResponseCode::from(0, code);
+        }
         Some(Manner::NoEdns) if question.edns.is_none() => fill(&mut answer, &zone, &name, kind),
         Some(Manner::NoEdns) => answer.metadata.response_code = ResponseCode::FormErr,
         Some(Manner::Truncate) if way == Way::Tcp => fill(&mut answer, &zone, &name, kind),
@@ -316,6 +320,7 @@ fn odd(
         | Manner::Refuse
         | Manner::Drop
         | Manner::NoEdns
+        | Manner::Code(_)
         | Manner::Truncate
         | Manner::TruncateAlways => unreachable!("answered above"),
     }

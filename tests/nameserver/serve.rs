@@ -16,7 +16,8 @@
 //!     example.com       EMPTY              exists, without records
 //!     slow.test         DELAY 200ms        what it has comes late
 //!     broken.test       SERVFAIL           or REFUSE, DROP, TRUNCATE (whole over TCP only),
-//!                                          TRUNCATE-ALWAYS, WRONG-NAME, WRONG-ID, GARBAGE
+//!                                          TRUNCATE-ALWAYS, WRONG-NAME, WRONG-ID, GARBAGE,
+//!                                          CODE 3 (its records under that response code)
 
 #![allow(
     clippy::print_stdout,

@@ -64,6 +64,8 @@ pub enum Manner {
     NoEdns,
     /// Records in the additional section only.
     Elsewhere,
+    /// Records, under this response code.
+    Code(u8),
 }
 
 impl Default for Zone {
@@ -281,6 +283,10 @@ impl Zone {
             (_, "WRONG-NAME") => self.wrong_name(name),
             (_, "WRONG-ID") => self.wrong_id(name),
             (_, "GARBAGE") => self.garbage(name),
+            (_, "CODE") => {
+                let code = data.parse::<u8>().map_err(|e| e.to_string())?;
+                self.manner(name, Manner::Code(code))
+            }
             (_, "DELAY") => {
                 let millis = data
                     .strip_suffix("ms")

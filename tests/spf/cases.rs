@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 
 use outgate::model::dns::DnsName;
-use outgate::spf::{Assessment, Identity, Judge, Requirement, Shortfall, assess};
+use outgate::spf::{Assessment, Identity, Judge, Requirement, Shortfall};
 
 use crate::zone::{Zone, words};
 
@@ -118,7 +118,7 @@ fn check(zone: &Zone, case: &Case) -> Vec<String> {
         local: &case.local,
         helo: &helo,
     };
-    let (assessment, asked) = zone.gather(|known| assess(&case.requirement, &identity, known));
+    let (assessment, asked) = zone.assess(&case.requirement, &identity);
     let last = assessment.evaluations.last().unwrap();
     let said = told(&assessment);
     let right = match case.verdict.starts_with("invalid") {

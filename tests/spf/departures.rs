@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use outgate::model::dns::DnsName;
-use outgate::spf::{Identity, Judge, Requirement, Shortfall, SpfResult, assess, check_host};
+use outgate::spf::{Identity, Judge, Requirement, Shortfall, SpfResult, check_host};
 
 use crate::zone::Zone;
 
@@ -91,7 +91,7 @@ fn what_mail_auth_reads_otherwise() {
         let requirement = Requirement::Pass {
             egress: vec![ip.into()],
         };
-        let (assessment, _) = zone.gather(|known| assess(&requirement, &identity, known));
+        let (assessment, _) = zone.assess(&requirement, &identity);
         assert_eq!(assessment.verdict.is_ok(), *passes, "{records:?}");
         if *result == SpfResult::Pass && !passes {
             let stricter = Shortfall::NotPassing {

@@ -1,11 +1,14 @@
 //! Records that are made to cost: bounded questions, bounded text, never a permit.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 
 use outgate::model::dns::DnsName;
 use outgate::spf::record::MAX_RECORD;
 use outgate::spf::tree::{FaultKind, Visit};
-use outgate::spf::{Assessment, Identity, Requirement, Shortfall, assess, survey};
+use outgate::spf::{
+    Assessment, Identity, MOST_EVALUATIONS, Requirement, Shelf, Shortfall, assess, survey,
+};
 
 use crate::zone::Zone;
 
@@ -34,7 +37,7 @@ fn all(zone: &Zone) -> Vec<(Assessment, usize)> {
     requirements()
         .iter()
         .map(|requirement| {
-            let (said, asked) = zone.gather(|known| assess(requirement, &identity, known));
+            let (said, asked) = zone.assess(requirement, &identity);
             (said, asked.len())
         })
         .collect()
@@ -153,6 +156,93 @@ fn the_most_that_is_asked_is_111_questions() {
     ));
     assert_eq!(said[1].1, 111);
     assert_eq!(said[2].1, 111);
+}
+
+/// What `pass` says of `a.example` for 16 egress addresses, how many calls and how many questions
+/// it took.
+fn pass_for_sixteen(zone: &Zone) -> (Assessment, usize, usize) {
+    let egress = (1..=16).map(|last| IpAddr::from([203, 0, 113, last]).into());
+    let requirement = Requirement::Pass {
+        egress: egress.collect(),
+    };
+    let domain = DnsName::parse("a.example").unwrap();
+    let identity = Identity {
+        domain: &domain,
+        local: "jane",
+        helo: &domain,
+    };
+    let calls = Cell::new(0);
+    let shelf = Shelf::default();
+    let (said, asked) = zone.gather(|known| {
+        calls.set(calls.get() + 1);
+        assess(&requirement, &identity, known, &shelf)
+    });
+    (said, calls.get(), asked.len())
+}
+
+/// Nine includes of another name for each client address, each with a record of this length.
+fn includes_by_address(length: usize) -> Zone {
+    let mut zone = Zone::default();
+    let includes: String = (0..9)
+        .map(|number| format!(" include:%{{i}}.i{number}.example"))
+        .collect();
+    zone.txt("a.example", &format!("v=spf1{includes} -all"));
+    let mut record = "v=spf1".to_owned();
+    while record.len() + " ip4:198.51.100.1".len() <= length {
+        record.push_str(" ip4:198.51.100.1");
+    }
+    for number in 0..9 {
+        for last in 1..=16 {
+            zone.txt(&format!("203.0.113.{last}.i{number}.example"), &record);
+        }
+    }
+    zone
+}
+
+#[test]
+fn egress_addresses_are_tried_side_by_side() {
+    let (said, calls, asked) = pass_for_sixteen(&includes_by_address(100));
+    assert!(matches!(said.verdict, Err(Shortfall::NotPassing { .. })));
+    // The domain, nine includes for the first address, and nine rounds for all others.
+    assert_eq!((calls, asked), (20, 1 + 9 * 16));
+    assert_eq!(said.evaluations.len(), MOST_EVALUATIONS);
+    let last = said.evaluations.last().unwrap();
+    assert_eq!(last.address, Some(IpAddr::from([203, 0, 113, 16])));
+}
+
+#[test]
+fn what_is_read_for_one_question_is_bounded() {
+    let (said, _, asked) = pass_for_sixteen(&includes_by_address(MAX_RECORD));
+    assert_eq!(fault(&said), &FaultKind::TooMuch);
+    // Eight of the longest are too many already; no other address is tried.
+    assert_eq!(asked, 9);
+    // One tree that all addresses share is read once.
+    let mut zone = includes_by_address(4000);
+    let includes: String = (0..9)
+        .map(|number| format!(" include:203.0.113.1.i{number}.example"))
+        .collect();
+    zone.txt("b.example", &format!("v=spf1{includes} -all"));
+    zone.nodes.remove("a.example");
+    zone.txt("a.example", "v=spf1 redirect=b.example");
+    let (said, calls, asked) = pass_for_sixteen(&zone);
+    assert!(matches!(said.verdict, Err(Shortfall::NotPassing { .. })));
+    assert_eq!((calls, asked), (12, 11));
+}
+
+#[test]
+fn what_is_walked_for_one_question_is_bounded() {
+    let mut zone = Zone::default();
+    zone.txt(
+        "a.example",
+        &format!("v=spf1{} -all", " include:b.example".repeat(10)),
+    );
+    let mut record = "v=spf1".to_owned();
+    while record.len() + " ip4:198.51.100.1".len() <= MAX_RECORD {
+        record.push_str(" ip4:198.51.100.1");
+    }
+    zone.txt("b.example", &record);
+    let (said, ..) = pass_for_sixteen(&zone);
+    assert_eq!(fault(&said), &FaultKind::TooMuch);
 }
 
 #[test]

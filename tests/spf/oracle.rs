@@ -87,7 +87,8 @@ impl Lookup for Zone {
         Self: 'x,
     {
         now(self.records(name, Kind::Mx).map(|records| match records {
-            Records::Mx(mut found) => {
+            Records::Mx(found) => {
+                let mut found = found.hosts().to_vec();
                 found.sort();
                 found
                     .iter()

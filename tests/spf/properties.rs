@@ -6,7 +6,7 @@ use std::sync::Arc;
 use outgate::model::dns::{DnsName, Kind, Trouble};
 use outgate::spf::publication;
 use outgate::spf::record::Record;
-use outgate::spf::{Identity, Requirement, SpfResult, assess, check_host};
+use outgate::spf::{Identity, Requirement, SpfResult, check_host};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -176,7 +176,7 @@ proptest! {
         let domain = DnsName::parse("a.example").unwrap();
         let helo = DnsName::parse("mail.relay.example").unwrap();
         let identity = Identity { domain: &domain, local: "jane", helo: &helo };
-        let (said, asked) = zone.gather(|known| assess(&requirement, &identity, known));
+        let (said, asked) = zone.assess(&requirement, &identity);
         prop_assert!(asked.len() <= 111);
         for evaluation in &said.evaluations {
             prop_assert!(evaluation.lookups <= 10 && evaluation.voids <= 3);
@@ -191,7 +191,7 @@ proptest! {
             node.trouble.clear();
             node.otherwise = None;
         }
-        let (again, _) = healed.gather(|known| assess(&requirement, &identity, known));
+        let (again, _) = healed.assess(&requirement, &identity);
         prop_assert_eq!(again.verdict, Ok(()));
     }
 
@@ -201,7 +201,7 @@ proptest! {
         let identity = Identity { domain: &domain, local: "jane", helo: &domain };
         let (checked, _) = zone.gather(|known| check_host(ip, &identity, known));
         let requirement = Requirement::Pass { egress: vec![ip.into()] };
-        let (said, _) = zone.gather(|known| assess(&requirement, &identity, known));
+        let (said, _) = zone.assess(&requirement, &identity);
         if said.verdict.is_ok() {
             prop_assert_eq!(checked.result, SpfResult::Pass);
         }
@@ -222,7 +222,7 @@ proptest! {
         let identity = Identity { domain: &domain, local: "jane", helo: &domain };
         let (checked, _) = plain.gather(|known| check_host(ip, &identity, known));
         let requirement = Requirement::Pass { egress: vec![ip.into()] };
-        let (said, _) = plain.gather(|known| assess(&requirement, &identity, known));
+        let (said, _) = plain.assess(&requirement, &identity);
         prop_assert_eq!(checked.result == SpfResult::Pass, said.verdict.is_ok());
     }
 
@@ -241,7 +241,7 @@ proptest! {
             relay: DnsName::parse("spf.relay.example").unwrap(),
             address: None,
         };
-        let (said, _) = blind.gather(|known| assess(&requirement, &identity, known));
+        let (said, _) = blind.assess(&requirement, &identity);
         prop_assert!(said.verdict.is_err());
     }
 }

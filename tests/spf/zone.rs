@@ -5,13 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use outgate::model::dns::{Answer, DnsName, Kind, Known, Query, Records, Trouble, Unknown};
+use outgate::model::dns::{
+    Answer, DnsName, Exchangers, Kind, Known, Query, Records, Trouble, Unknown,
+};
+use outgate::spf::{Assessment, Identity, Requirement, Shelf, assess};
 
 /// What there is at a name.
 #[derive(Clone, Default)]
 pub struct Node {
     pub txt: Vec<Vec<u8>>,
     pub mx: Vec<(u16, DnsName)>,
+    pub null_mx: bool,
     pub a: Vec<std::net::Ipv4Addr>,
     pub aaaa: Vec<std::net::Ipv6Addr>,
     pub cname: Option<DnsName>,
@@ -65,7 +69,7 @@ impl Zone {
         }
         match kind.as_str() {
             "TXT" => node.txt.push(bytes(&data.concat())),
-            // A null MX names no host.
+            "MX" if data[1] == "." => node.null_mx = true,
             "MX" => node.mx.extend(
                 DnsName::parse(&data[1])
                     .ok()
@@ -109,7 +113,8 @@ impl Zone {
             Kind::Txt if !node.txt.is_empty() => {
                 Records::Txt(node.txt.iter().map(|t| Arc::from(t.as_slice())).collect())
             }
-            Kind::Mx if !node.mx.is_empty() => Records::Mx(node.mx.clone()),
+            Kind::Mx if node.null_mx => Records::Mx(Exchangers::None),
+            Kind::Mx if !node.mx.is_empty() => Records::Mx(Exchangers::Hosts(node.mx.clone())),
             Kind::A if !node.a.is_empty() => Records::A(node.a.clone()),
             Kind::Aaaa if !node.aaaa.is_empty() => Records::Aaaa(node.aaaa.clone()),
             Kind::Txt | Kind::Mx | Kind::A | Kind::Aaaa => {
@@ -117,6 +122,20 @@ impl Zone {
             }
         };
         Answer::Records(records)
+    }
+
+    /// Assesses a requirement, with one shelf for all calls and with a new one for each: both say the
+    /// same. Hands back what was asked too.
+    pub fn assess(
+        &self,
+        requirement: &Requirement,
+        identity: &Identity<'_>,
+    ) -> (Assessment, BTreeSet<Query>) {
+        let shelf = Shelf::default();
+        let said = self.gather(|known| assess(requirement, identity, known, &shelf));
+        let plain = self.gather(|known| assess(requirement, identity, known, &Shelf::default()));
+        assert_eq!(said, plain, "what is said depends on the shelf");
+        said
     }
 
     /// Calls a pure function until it says something, and hands back what it asked.

@@ -17,6 +17,8 @@ use super::address::Address;
 
 /// The most mailboxes that a From field may have.
 pub const MAX_MAILBOXES: usize = 10;
+/// The most addresses that its display names may contain, where those are looked at.
+pub const MAX_ADDRESSES_IN_NAMES: usize = 10;
 
 /// One mailbox of a From field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +46,9 @@ pub enum FromError {
     /// More than [`MAX_MAILBOXES`].
     #[error("it names more than 10 mailboxes")]
     TooMany,
+    /// More than [`MAX_ADDRESSES_IN_NAMES`], where a foreign address in a display name is refused.
+    #[error("its display names contain more than 10 addresses")]
+    TooManyInNames,
     /// More than what is kept of the From fields of one message.
     #[error("it is too long")]
     TooLong,
@@ -85,6 +90,7 @@ impl FromError {
             FromError::Absent | FromError::Empty => true,
             FromError::Repeated
             | FromError::TooMany
+            | FromError::TooManyInNames
             | FromError::TooLong
             | FromError::Control
             | FromError::Unclosed
