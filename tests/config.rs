@@ -126,6 +126,31 @@ fn an_error_names_file_line_key_and_problem() {
             "192.0.2.300",
         ),
         (
+            "[relay]\nspf-include = \"spf\"\n",
+            "f:2: relay.spf-include: ",
+            "is not a name that an SPF record can include",
+        ),
+        (
+            "\n[any-domain]\n# require-spf\nrequire-dmarc = true\nrequire-spf = \"pass\"\n",
+            "f:5: any-domain.require-spf: ",
+            "needs relay.egress",
+        ),
+        (
+            "\n\nany-domain.require-spf = \"pass\"\n",
+            "f:3: any-domain.require-spf: ",
+            "needs relay.egress",
+        ),
+        (
+            "\nany-domain = { require-dmarc = true, require-spf = \"include\" }\n",
+            "f:2: any-domain.require-spf: ",
+            "needs relay.spf-include",
+        ),
+        (
+            "[any-domain]\n\n\"require-spf\" = 'include'\n",
+            "f:3: any-domain.require-spf: ",
+            "needs relay.spf-include",
+        ),
+        (
             "[quota]\ntime-zone = \"Mars/Olympus\"\n",
             "f:2: quota.time-zone: ",
             "time zone",

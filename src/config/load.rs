@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use toml::de::DeTable;
+
 use super::{Config, RequireSpf};
 
 /// What is wrong with a configuration file.
@@ -45,9 +47,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigError> {
 /// Checks the text of a file; `file` is its name in errors.
 pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
     let config: Config = toml::from_str(text).map_err(|error| {
-        let offset = error.span().map(|span| span.start.min(text.len()));
-        let before = offset.and_then(|at| text.get(..at)).unwrap_or_default();
-        let line = offset.map(|_| before.matches('\n').count() + 1);
+        let line = error.span().map(|span| line_at(text, span.start));
         ConfigError {
             file: file.to_owned(),
             line,
@@ -57,23 +57,42 @@ pub fn parse(text: &str, file: &str) -> Result<Config, ConfigError> {
     })?;
     match missing_key(&config) {
         None => Ok(config),
-        Some((key, problem)) => {
-            let name = key.rsplit('.').next().unwrap_or(key);
-            let line = text.lines().position(|line| line.trim().starts_with(name));
-            Err(ConfigError {
-                file: file.to_owned(),
-                line: line.map(|line| line + 1),
-                key: Some(key.to_owned()),
-                problem: problem.to_owned(),
-            })
-        }
+        Some((key, problem)) => Err(ConfigError {
+            file: file.to_owned(),
+            line: place(text, key).map(|at| line_at(text, at)),
+            key: Some(key.to_owned()),
+            problem: problem.to_owned(),
+        }),
     }
+}
+
+/// The line of a place in the text, from 1.
+fn line_at(text: &str, at: usize) -> usize {
+    let before = text.get(..at.min(text.len())).unwrap_or_default();
+    before.matches('\n').count() + 1
+}
+
+/// Where a dotted key stands, however it is written: below its table, with its dots, or in an
+/// inline table.
+fn place(text: &str, key: &str) -> Option<usize> {
+    let file = DeTable::parse(text).ok()?;
+    let mut table = file.get_ref();
+    let mut at = None;
+    for part in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == part)?;
+        at = Some(name.span().start);
+        let Some(inner) = value.get_ref().as_table() else {
+            break;
+        };
+        table = inner;
+    }
+    at
 }
 
 /// A key whose value asks for another key that is not set.
 fn missing_key(config: &Config) -> Option<(&'static str, &'static str)> {
     let problem = match config.any_domain.require_spf {
-        RequireSpf::Include if config.relay.spf_include.domain().is_none() => {
+        RequireSpf::Include if config.relay.spf_include.name().is_none() => {
             "\"include\" needs relay.spf-include: the name that customers include"
         }
         RequireSpf::Pass if config.relay.egress.0.is_empty() => {

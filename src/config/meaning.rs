@@ -71,7 +71,7 @@ impl Config {
     }
 
     fn includable(&self) -> Option<Requirement> {
-        let relay = DnsName::from(self.relay.spf_include.domain()?);
+        let relay = self.relay.spf_include.name()?.clone();
         let first = self.relay.egress.0.first();
         let address = first.map(|network| network.net().addr());
         Some(Requirement::Include { relay, address })
@@ -85,7 +85,7 @@ impl Config {
     /// This relay as it can stand in other people's SPF records.
     pub fn spf_relay(&self) -> checkup::Relay {
         checkup::Relay {
-            include: self.relay.spf_include.domain().map(DnsName::from),
+            include: self.relay.spf_include.name().cloned(),
             requirements: self
                 .includable()
                 .into_iter()

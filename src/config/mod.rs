@@ -7,6 +7,7 @@
 pub mod choice;
 pub mod load;
 mod meaning;
+pub mod spf_name;
 pub mod value;
 
 use std::net::SocketAddr;
@@ -19,6 +20,7 @@ pub use choice::{
     AllowOrRefuse, EnforcementMode, LockdownApply, LogFormat, LogLevel, OverLimit, RefuseOrAllow,
     RequireSpf,
 };
+use spf_name::SpfName;
 use value::{
     Duration, Egress, Endpoint, HeaderName, HostName, Label, Mode, ReportUrl, StoreUrl, Zone,
 };
@@ -106,7 +108,7 @@ pub struct Relay {
     /// For replies; empty: the host's name.
     pub name: HostName,
     /// The name that customers include in their SPF records.
-    pub spf_include: HostName,
+    pub spf_include: SpfName,
     /// Where mail leaves from.
     pub egress: Egress,
 }

@@ -50,13 +50,18 @@ pub fn owned_through<'a>(
     None
 }
 
-/// The account other than this one whose domain the name is, or lies below with sub-domains.
+/// The nearest domain of an account other than this one that the name is, or lies below with
+/// sub-domains; none if this account owns the name. Domains of this account in between count for
+/// nothing where they are hidden themselves.
 pub fn foreign_owner<'a>(account: &Name, lineage: &'a Lineage) -> Option<&'a Domain> {
+    if owned_through(account, &lineage.domain, lineage).is_some() {
+        return None;
+    }
     lineage
         .verified
         .iter()
-        .find(|owner| owner.domain == lineage.domain || owner.with_subdomains)
         .filter(|owner| owner.account != *account)
+        .find(|owner| owner.domain == lineage.domain || owner.with_subdomains)
         .map(|owner| &owner.domain)
 }
 

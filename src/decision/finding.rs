@@ -10,6 +10,7 @@ use crate::model::header_from::FromError;
 use crate::model::user::SharedUser;
 use crate::spf::Shortfall;
 use crate::standing::Outage;
+use crate::standing::dmarc::Dmarc;
 
 /// The answer to one question.
 #[derive(Clone, Debug)]
@@ -46,6 +47,8 @@ pub enum About {
     Sender(Sender),
     /// This sender of the message, because of its domain's SPF record.
     Spf(Sender, Shortfall),
+    /// This sender of the message, because of its domain's DMARC records.
+    Dmarc(Sender, Dmarc),
     /// This sender of the message, because its domain's DNS does not answer.
     Outage(Sender, Outage),
     /// The envelope sender cannot be used.
@@ -74,9 +77,10 @@ impl About {
     /// The sender domain that it is about, if it is about one.
     pub fn domain(&self) -> Option<&Domain> {
         match self {
-            About::Sender(sender) | About::Spf(sender, _) | About::Outage(sender, _) => {
-                sender.domain.as_ref()
-            }
+            About::Sender(sender)
+            | About::Spf(sender, _)
+            | About::Dmarc(sender, _)
+            | About::Outage(sender, _) => sender.domain.as_ref(),
             About::Nothing
             | About::Login
             | About::Malformed { .. }
@@ -100,14 +104,19 @@ pub struct Sender {
 }
 
 impl Decision {
-    /// The first reason, or `allowed`.
+    /// The reason that is told: of [`Decision::told`], or `allowed`.
     pub fn reason(&self) -> Reason {
-        self.findings.first().map_or(Reason::Allowed, |f| f.reason)
+        self.told().map_or(Reason::Allowed, |f| f.reason)
     }
 
-    /// What would be answered in force.
+    /// What is answered; where audit mode lets everything pass, what would be answered in force.
     pub fn verdict(&self) -> Verdict {
         self.reason().verdict()
+    }
+
+    /// The finding that is answered with; where audit mode lets everything pass, the first.
+    pub fn told(&self) -> Option<&Finding> {
+        self.carried_out().or(self.findings.first())
     }
 
     /// The finding that is carried out: the first that audit mode does not turn into an allow.

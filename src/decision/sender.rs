@@ -7,7 +7,7 @@ use super::coverage::{cover, foreign_owner};
 use super::facts::Field;
 use super::finding::{About, Sender};
 use super::reason::Reason;
-use super::step::{Detail, DnsDetail, Rule};
+use super::step::{Detail, DnsDetail, Outcome, Rule};
 use super::{Flow, Judgement, ON};
 use crate::model::address::Address;
 use crate::model::domain::Domain;
@@ -21,6 +21,8 @@ use crate::standing::{Need, Outage, Scope, Standing};
 struct Seen<'a> {
     field: Field,
     address: &'a Address,
+    /// How many steps had been taken before it.
+    since: usize,
 }
 
 impl Seen<'_> {
@@ -50,7 +52,11 @@ impl Judgement<'_> {
             Field::Envelope => Reason::SenderNotAllowed,
             Field::HeaderFrom | Field::DisplayName => Reason::HeaderFromNotAllowed,
         };
-        let sender = Seen { field, address };
+        let sender = Seen {
+            field,
+            address,
+            since: self.steps.len(),
+        };
         let Some(domain) = address.domain() else {
             return self.fail(rule, Detail::Literal, not_allowed, sender.about());
         };
@@ -146,6 +152,9 @@ impl Judgement<'_> {
                 };
                 return self.outage(rule, &outage, sender);
             }
+            Err(Shortfall::Undecided { .. }) if self.is_refused(sender) => {
+                return self.skip(rule, detail);
+            }
             // It should have come to an end: nothing that the domain could mend.
             Err(Shortfall::Undecided { .. }) => return self.missing_fact(rule),
             Err(shortfall @ Shortfall::Missing) => (shortfall, Reason::SpfMissing),
@@ -171,20 +180,34 @@ impl Judgement<'_> {
                 let detail = Detail::Dns(DnsDetail::Dmarc(domain.clone(), dmarc.clone()));
                 match dmarc {
                     Dmarc::Published(_) => self.pass(rule, detail),
-                    Dmarc::Missing => self.fail(rule, detail, Reason::DmarcMissing, sender.about()),
+                    Dmarc::Missing | Dmarc::Several(_) => {
+                        let about = About::Dmarc(sender.owned(), dmarc.clone());
+                        self.fail(rule, detail, Reason::DmarcMissing, about)
+                    }
                 }
             }
         }
     }
 
-    /// Nothing is permitted before DNS has answered.
+    /// Nothing is permitted before DNS has answered. Audit mode goes on after a refusal, and then it
+    /// may meet trouble that could not have changed the answer: that defers nothing.
     fn outage(&mut self, rule: Rule, outage: &Outage, sender: Seen<'_>) -> Flow {
+        let detail = Detail::Dns(DnsDetail::Outage(outage.clone()));
+        if self.is_refused(sender) {
+            return self.skip(rule, detail);
+        }
         self.fail(
             rule,
-            Detail::Dns(DnsDetail::Outage(outage.clone())),
+            detail,
             Reason::DnsUnavailable,
             About::Outage(sender.owned(), outage.clone()),
         )
+    }
+
+    /// Whether something about this sender has been refused already, which only audit mode outlives.
+    fn is_refused(&self, sender: Seen<'_>) -> bool {
+        let steps = self.steps.get(sender.since..).unwrap_or_default();
+        steps.iter().any(|step| step.outcome == Outcome::Fail)
     }
 
     fn missing_fact(&mut self, rule: Rule) -> Flow {

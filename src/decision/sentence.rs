@@ -158,6 +158,14 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
         (About::Spf(sender, shortfall), _) => {
             format!("{who} may not send as {}: {shortfall}", shown(sender))
         }
+        (About::Dmarc(sender, dmarc), _) => {
+            let words = sender.domain.as_ref().map(|domain| dmarc.words(domain));
+            format!(
+                "{who} may not send as {}: {}",
+                shown(sender),
+                words.unwrap_or_default()
+            )
+        }
         (About::Outage(sender, outage), _) => format!(
             "whether {who} may send as {} is not known yet: {outage}",
             shown(sender)
@@ -199,8 +207,6 @@ fn because(reason: Reason, domain: &str) -> String {
         format!("{domain} belongs to another account")
     } else if reason == Reason::LockedDown {
         format!("the lockdown record of {domain} does not list this user")
-    } else if reason == Reason::DmarcMissing {
-        format!("{domain} publishes no DMARC record")
     } else {
         String::new()
     }

@@ -283,10 +283,7 @@ impl fmt::Display for DnsDetail {
                 Some(stranger) => stranger.spf.fmt(f),
                 None => f.write_str("not asked"),
             },
-            DnsDetail::Dmarc(_, Dmarc::Published(name)) => write!(f, "published at {name}"),
-            DnsDetail::Dmarc(domain, Dmarc::Missing) => {
-                write!(f, "{domain} publishes no DMARC record")
-            }
+            DnsDetail::Dmarc(domain, dmarc) => f.write_str(&dmarc.words(domain)),
             DnsDetail::NotRequired => f.write_str("not required"),
             DnsDetail::Outage(outage) => outage.fmt(f),
         }

@@ -89,12 +89,12 @@ fn repeats(question: &Query, asked: &Name, kind: Kind) -> Result<(), Trouble> {
 }
 
 fn read_response(asked: &Name, kind: Kind, response: &DnsResponse) -> Result<Reading, Trouble> {
-    let denied = match response.response_code {
-        ResponseCode::NoError => false,
-        // The code speaks of the last name of a chain (RFC 6604 3), so CNAMEs may stand here.
-        ResponseCode::NXDomain => true,
-        code => return Err(coded(code)),
-    };
+    let code = response.response_code;
+    // The code speaks of the last name of a chain (RFC 6604 3), so CNAMEs may stand here.
+    let denied = code == ResponseCode::NXDomain;
+    if !denied && code != ResponseCode::NoError {
+        return Err(coded(code));
+    }
     let mut name = asked;
     let mut ttl = u32::MAX;
     let mut steps = 0;

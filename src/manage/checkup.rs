@@ -7,8 +7,9 @@ use crate::model::domain::Domain;
 use crate::model::user::DomainRecord;
 use crate::spf::tree::Visit;
 use crate::spf::{Assessment, Requirement, Shortfall};
+use crate::standing::advice::Advice;
 use crate::standing::challenge::Found;
-use crate::standing::checkup::{Checkup, Mail, Relay, spf_to_publish};
+use crate::standing::checkup::{Checkup, Mail, Relay};
 use crate::standing::dmarc::{self, Dmarc};
 use crate::standing::lockdown::Lockdown;
 use crate::standing::{Criteria, Outage};
@@ -69,9 +70,9 @@ pub struct SpfView {
     pub lookups: usize,
     /// Look-ups that found nothing, of the two that are allowed.
     pub voids: usize,
-    /// Whether the record leads to `relay.spf-include`; `None`: that is not set.
+    /// Whether the record leads to `relay.spf-include`; `None`: that is not set, or DNS does not say.
     pub include: Option<bool>,
-    /// Whether it passes for `relay.egress`; `None`: that is not set.
+    /// Whether it passes for `relay.egress`; `None`: that is not set, or DNS does not say.
     pub pass: Option<bool>,
     /// How it leads to this relay, or where that fails.
     pub chain: String,
@@ -84,9 +85,9 @@ pub struct SpfView {
 pub struct VisitView {
     /// Where it stands.
     pub name: String,
-    /// Its text; `None`: there is none, or more than one.
+    /// Its text; `None`: there is none, or more than one, or it is not known.
     pub record: Option<String>,
-    /// What is wrong with it as a whole.
+    /// What is wrong with it as a whole, or why it is not known.
     pub fault: Option<String>,
     /// Its terms.
     pub terms: Vec<TermView>,
@@ -117,7 +118,7 @@ impl CheckupView {
         if let (Some(record), Some(found)) = (record, &checkup.challenge) {
             checks.push(challenge(record, found));
         }
-        checks.push(spf(domain, checkup, criteria, relay));
+        checks.push(spf(domain, checkup, criteria));
         checks.push(dmarc(domain, &checkup.dmarc));
         checks.push(mail(&checkup.mail));
         checks.push(lockdown(&checkup.lockdown));
@@ -148,7 +149,16 @@ impl SpfView {
                 .requirements
                 .iter()
                 .position(|requirement| word(requirement) == wanted)?;
-            Some(checkup.others.get(place)?.verdict.is_ok())
+            match &checkup.others.get(place)?.verdict {
+                Ok(()) => Some(true),
+                Err(Shortfall::Unavailable { .. } | Shortfall::Undecided { .. }) => None,
+                Err(
+                    Shortfall::Missing
+                    | Shortfall::Invalid(_)
+                    | Shortfall::NotIncluding { .. }
+                    | Shortfall::NotPassing { .. },
+                ) => Some(false),
+            }
         };
         let chain = |assessment: &Assessment| {
             let decisive = assessment.evaluations.last();
@@ -172,7 +182,11 @@ impl From<&Visit> for VisitView {
         VisitView {
             name: visit.name.to_string(),
             record: visit.record.clone(),
-            fault: visit.fault.as_ref().map(|fault| fault.kind.to_string()),
+            fault: match (&visit.fault, visit.trouble) {
+                (Some(fault), _) => Some(fault.kind.to_string()),
+                (None, Some(trouble)) => Some(format!("cannot be looked up: {trouble}")),
+                (None, None) => None,
+            },
             terms: visit
                 .steps
                 .iter()
@@ -230,7 +244,7 @@ fn challenge(record: &DomainRecord, found: &Result<Found, Outage>) -> Check {
     }
 }
 
-fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria, relay: &Relay) -> Check {
+fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria) -> Check {
     let (outcome, detail) = match &checkup.spf.verdict {
         Ok(()) => (Health::Ok, format!("{}: as required", word(&criteria.spf))),
         Err(Shortfall::Unavailable { query, trouble }) => {
@@ -245,40 +259,42 @@ fn spf(domain: &Domain, checkup: &Checkup, criteria: &Criteria, relay: &Relay) -
             | Shortfall::Undecided { .. }),
         ) => (Health::Wrong, shortfall.to_string()),
     };
-    let publish = || {
-        let value = spf_to_publish(criteria, relay, checkup.record.as_deref());
-        txt(domain.to_string(), value)
-    };
+    let Advice { record, words } = &checkup.advice;
     Check {
         check: "spf",
         outcome,
-        detail,
-        publish: if outcome == Health::Ok {
-            None
-        } else {
-            publish()
+        detail: match words {
+            Some(words) => format!("{detail}; {words}"),
+            None => detail,
         },
+        publish: record
+            .clone()
+            .and_then(|value| txt(domain.to_string(), value)),
     }
 }
 
 fn dmarc(domain: &Domain, found: &Result<Dmarc, Outage>) -> Check {
     let (outcome, detail) = match found {
         Err(outage) => return unknown("dmarc", outage),
-        Ok(Dmarc::Published(name)) => (Health::Ok, format!("published at {name}")),
-        Ok(Dmarc::Missing) => (
-            Health::Missing,
-            "no DMARC record, or more than one at a name".to_owned(),
-        ),
+        Ok(dmarc) => {
+            let outcome = match dmarc {
+                Dmarc::Published(_) => Health::Ok,
+                Dmarc::Missing => Health::Missing,
+                Dmarc::Several(_) => Health::Wrong,
+            };
+            (outcome, dmarc.words(domain))
+        }
     };
     let name = || Some(dmarc::name(domain)?.to_string());
     Check {
         check: "dmarc",
         outcome,
         detail,
-        publish: if outcome == Health::Ok {
-            None
-        } else {
+        // Where there are two already, a third is not what is missing.
+        publish: if outcome == Health::Missing {
             name().and_then(|name| txt(name, "v=DMARC1; p=none".to_owned()))
+        } else {
+            None
         },
     }
 }

@@ -42,6 +42,9 @@ pub fn add(
     now: Timestamp,
 ) -> Result<Done<DomainRecord>, ManageError> {
     let domain = parse(domain)?;
+    if terms.with_subdomains {
+        can_be_wide(&domain)?;
+    }
     let token = new_token()?;
     change(store, |tx| {
         let account = account::named_or_default(tx, account)?.name;
@@ -213,6 +216,18 @@ pub(super) fn parse(text: &str) -> Result<Domain, Fault> {
         return Err(Fault::new("domain", error));
     }
     Ok(domain)
+}
+
+/// Refuses to widen a domain to names that strangers have. The domain itself may be somebody's.
+pub(super) fn can_be_wide(domain: &Domain) -> Result<(), Fault> {
+    if domain.has_strangers_below() {
+        return Err(Fault::with_hint(
+            "with_subdomains",
+            format!("{domain} is a public suffix: strangers have the names below it"),
+            "add it without --with-subdomains, and your names below it one by one",
+        ));
+    }
+    Ok(())
 }
 
 /// The refusal of a second owner.

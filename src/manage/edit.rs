@@ -6,7 +6,7 @@ use super::fault::Fault;
 use super::ownership::check_grant;
 use super::{account, lists};
 use crate::model::grant::Grant;
-use crate::model::name::{Login, Name};
+use crate::model::name::{Login, Name, as_id};
 use crate::model::network::Network;
 use crate::model::user::{CheckFrom, Enforce, MAX_LIST, Mode, Plan, UserRecord};
 use crate::store::{StoreError, Transaction};
@@ -143,9 +143,21 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Refuses what could be taken for a user's id: lockdown records name users by either.
+fn no_id(field: &'static str, text: &str) -> Result<(), Fault> {
+    match as_id(text) {
+        None => Ok(()),
+        Some(_) => Err(Fault::new(
+            field,
+            format!("{text} looks like the id of a user: choose another one"),
+        )),
+    }
+}
+
 /// Checks that nobody else has the name, as a name or as an extra login.
 pub(super) fn check_name(tx: &mut dyn Transaction, record: &UserRecord) -> Result<(), Fault> {
     let name = &record.user.name;
+    no_id("name", name.as_str())?;
     let Some(owner) = other_owner(tx, &name.to_login(), record)? else {
         return Ok(());
     };
@@ -168,7 +180,12 @@ pub(super) fn check_logins(
     after: &UserRecord,
 ) -> Result<(), Fault> {
     let known: HashSet<&Login> = before.map_or_else(HashSet::new, |b| b.logins.iter().collect());
+    // A rename keeps the old name as a login, whatever it looks like.
+    let old_name = before.map(|b| b.user.name.to_login());
     for login in after.logins.iter().filter(|login| !known.contains(login)) {
+        if old_name.as_ref() != Some(login) {
+            no_id("logins", login.as_str())?;
+        }
         if let Some(owner) = other_owner(tx, login, after)? {
             return Err(Fault::with_hint(
                 "logins",

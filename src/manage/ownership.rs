@@ -87,13 +87,15 @@ pub(super) fn check_grant(
 pub(super) fn not_owned(account: &Name, domain: &Domain, narrow: Option<Domain>) -> Fault {
     let option = account_option(account);
     let (error, base, more) = match narrow {
-        Some(above) => (
-            format!(
+        Some(above) => {
+            let error = format!(
                 "{domain} lies below {above}, which account {account} has without its sub-domains"
-            ),
-            above,
-            " --with-subdomains",
-        ),
+            );
+            match above.has_strangers_below() {
+                true => (error, domain.clone(), ""),
+                false => (error, above, " --with-subdomains"),
+            }
+        }
         None => (
             format!("{domain} is not a domain of account {account}"),
             domain.clone(),

@@ -114,6 +114,12 @@ impl Domain {
         Domain(Arc::from(format!("x.{self}"))).is_any_suffix()
     }
 
+    /// Whether strangers register names below it: it is a suffix of either section, or the names
+    /// below it are. Then nobody can speak for all of them.
+    pub fn has_strangers_below(&self) -> bool {
+        self.is_any_suffix() || self.has_suffixes_below()
+    }
+
     /// The name directly below its public suffix, if it is another one: whose policy stands in where
     /// a domain has none of its own (RFC 7489 3.2).
     pub fn organizational(&self) -> Option<Domain> {

@@ -52,7 +52,7 @@ impl Grant {
         };
         if let Some(base) = text.strip_prefix("*.") {
             let base = domain(base)?;
-            if base.is_any_suffix() || base.has_suffixes_below() {
+            if base.has_strangers_below() {
                 return Err(GrantError::PublicSuffix(text.to_owned()));
             }
             return Ok(Grant::Below(base));

@@ -108,6 +108,12 @@ impl Borrow<str> for Login {
     }
 }
 
+/// The id that a text is, in any spelling of a UUID. A lockdown record names users by name or by id;
+/// so that nobody is taken for another one, no name may look like an id.
+pub fn as_id(text: &str) -> Option<UserId> {
+    Uuid::try_parse(text).ok().map(UserId)
+}
+
 /// Characters that change how a line is shown without being seen: directional controls, joiners,
 /// separators, the byte order mark; and the one that stands for bytes that are no text at all.
 fn is_invisible(c: char) -> bool {
@@ -171,6 +177,24 @@ mod tests {
             &"a".repeat(65),
         ] {
             assert!(Name::parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_known_in_every_spelling() {
+        let id = UserId::new();
+        let text = id.to_string();
+        for spelling in [
+            text.clone(),
+            text.to_uppercase(),
+            text.replace('-', ""),
+            format!("{{{text}}}"),
+            format!("urn:uuid:{text}"),
+        ] {
+            assert_eq!(as_id(&spelling), Some(id), "{spelling}");
+        }
+        for name in ["shop", "018f0c5e", "", &text[1..]] {
+            assert_eq!(as_id(name), None, "{name}");
         }
     }
 

@@ -39,17 +39,14 @@ pub(super) fn published(
     Ok(concluded(verdict, visit, &walk))
 }
 
-/// Reaches the relay. A domain that is the relay's own name includes itself, as it were: what is
-/// said there is what everybody else includes.
+/// Reaches the relay. The relay's own name is a name like any other: only an account that has
+/// verified it may send as it.
 pub(super) fn include(
     relay: &DnsName,
     address: Option<IpAddr>,
     identity: &Identity<'_>,
     library: &Library<'_>,
 ) -> Result<Assessment, Unknown> {
-    if identity.domain == relay {
-        return published(identity, library);
-    }
     let aim = Aim::Relay {
         name: Some(relay),
         address: address.map(|address| address.to_canonical()),

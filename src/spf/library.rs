@@ -23,7 +23,10 @@ const MAX_WALKED: usize = 1024 * 1024;
 /// Records that have been read, for whoever asks the same question again with more answers. A
 /// record is known by its text as it came from DNS, so that nothing on the shelf is ever stale.
 #[derive(Debug, Default)]
-pub struct Shelf(RefCell<HashMap<DnsName, (Arc<[u8]>, Arc<Record>)>>);
+pub struct Shelf(RefCell<HashMap<DnsName, Kept>>);
+
+/// A text and what it says.
+type Kept = (Arc<[u8]>, Arc<Record>);
 
 impl Shelf {
     fn find(&self, name: &DnsName, text: &Arc<[u8]>) -> Option<Arc<Record>> {

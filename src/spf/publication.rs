@@ -9,13 +9,18 @@ use super::tree::FaultKind;
 /// The text of the record among the strings at a name. Other TXT records are none of SPF's
 /// business, whatever they hold.
 pub fn select(strings: &[Arc<[u8]>]) -> Result<Option<&Arc<[u8]>>, FaultKind> {
-    let mut found = strings.iter().filter(|string| is_spf(string));
+    let mut found = all(strings);
     match (found.next(), found.count()) {
         (None, _) => Ok(None),
         (Some(record), 0) if record.len() > MAX_RECORD => Err(FaultKind::TooLong(record.len())),
         (Some(record), 0) => Ok(Some(record)),
         (Some(_), more) => Err(FaultKind::Several(more + 1)),
     }
+}
+
+/// The texts of all SPF records among the strings at a name.
+pub fn all(strings: &[Arc<[u8]>]) -> impl Iterator<Item = &Arc<[u8]>> {
+    strings.iter().filter(|string| is_spf(string))
 }
 
 /// Reads the text of a record. Bytes that are no UTF-8 are no ASCII either.

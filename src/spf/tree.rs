@@ -20,7 +20,7 @@ const MAX_STEPS: usize = 64;
 pub struct Visit {
     /// Where.
     pub name: DnsName,
-    /// Its text, escaped and cut; `None` if there is none, or more than one.
+    /// Its text, escaped and cut; `None` if there is none, or more than one, or if it is not known.
     pub record: Option<String>,
     /// Its terms in the order in which they are looked at, `redirect` last.
     pub steps: Vec<Step>,
@@ -28,6 +28,8 @@ pub struct Visit {
     pub omitted: usize,
     /// What is wrong with the record as a whole.
     pub fault: Option<Fault>,
+    /// Why it is not known what stands there.
+    pub trouble: Option<Trouble>,
 }
 
 /// One term of a record.
@@ -137,6 +139,7 @@ impl Visit {
             steps: Vec::new(),
             omitted: 0,
             fault: None,
+            trouble: None,
         }
     }
 
@@ -189,10 +192,11 @@ impl Visit {
         let indent = depth * 2;
         match &self.record {
             Some(record) => writeln!(f, "{:indent$}{}: {record}", "", self.name)?,
-            None if self.fault.is_none() => {
-                writeln!(f, "{:indent$}{}: no SPF record", "", self.name)?;
-            }
-            None => writeln!(f, "{:indent$}{}:", "", self.name)?,
+            None => match (&self.fault, self.trouble) {
+                (Some(_), _) => writeln!(f, "{:indent$}{}:", "", self.name)?,
+                (None, Some(trouble)) => writeln!(f, "{:indent$}{}: {trouble}", "", self.name)?,
+                (None, None) => writeln!(f, "{:indent$}{}: no SPF record", "", self.name)?,
+            },
         }
         if let Some(fault) = &self.fault {
             writeln!(f, "{:indent$}  {}", "", fault.kind)?;
@@ -217,7 +221,9 @@ impl Visit {
 
     /// Whether the walk ended in this record, or behind it.
     fn decides(&self) -> bool {
-        self.fault.is_some() || self.steps.iter().any(|step| step.outcome.decides())
+        self.fault.is_some()
+            || self.trouble.is_some()
+            || self.steps.iter().any(|step| step.outcome.decides())
     }
 }
 

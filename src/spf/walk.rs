@@ -72,7 +72,10 @@ impl<'a> Walk<'a> {
         let found = match self.record_at(name, &mut visit) {
             Ok(found) => Ok(found),
             Err(Halt::Unknown(unknown)) => return Err(unknown),
-            Err(Halt::Unavailable(query, trouble)) => Err(Stop::Unavailable(query, trouble)),
+            Err(Halt::Unavailable(query, trouble)) => {
+                visit.trouble = Some(trouble);
+                Err(Stop::Unavailable(query, trouble))
+            }
             Err(Halt::Fault(kind)) => {
                 let fault = Fault {
                     record: name.clone(),

@@ -1,9 +1,7 @@
 //! What the world sees of a sender domain, for `domain check`: everything that mail from this relay
 //! under its name depends on, and the records that are missing.
 
-use std::fmt::Write;
-use std::net::IpAddr;
-
+use super::advice::{self, Advice};
 use super::challenge::{self, Found};
 use super::dmarc::{self, Dmarc};
 use super::lockdown::{self, Lockdown};
@@ -28,6 +26,8 @@ pub struct Checkup {
     pub spf: Assessment,
     /// Whether it fits what else this relay could require, in the order of [`Relay::requirements`].
     pub others: Vec<Assessment>,
+    /// What to do about it.
+    pub advice: Advice,
     /// The whole tree of records.
     pub survey: Evaluation,
     /// The text of the SPF record, if there is one and no more.
@@ -94,6 +94,7 @@ pub fn look(
     let (((spf, others), survey), ((dmarc, mail), (lockdown, challenge))) =
         both(both(spf, survey), beside)?;
     Ok(Checkup {
+        advice: advice::look(criteria, relay, &identity, &spf, known)?,
         spf,
         others,
         survey,
@@ -151,52 +152,4 @@ fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> 
         }
     }
     Ok(Ok(Mail::Nowhere))
-}
-
-/// The SPF record that a domain should publish so that this relay may send for it: the one it has
-/// with this relay in front, where that can be, else a new one.
-pub fn spf_to_publish(criteria: &Criteria, relay: &Relay, existing: Option<&str>) -> String {
-    let mut terms = String::new();
-    for term in terms_of(criteria, relay) {
-        // Writing to a text cannot fail.
-        let _ = write!(terms, " {term}");
-    }
-    let kept = existing
-        .filter(|text| spf::publication::read(text.as_bytes()).is_ok())
-        .and_then(|text| text.get("v=spf1".len()..))
-        .map(str::trim)
-        .filter(|rest| !rest.is_empty());
-    format!("v=spf1{terms} {}", kept.unwrap_or("~all"))
-}
-
-/// What stands for this relay in a record.
-fn terms_of(criteria: &Criteria, relay: &Relay) -> Vec<String> {
-    if let Some(name) = &relay.include {
-        return vec![format!("include:{name}")];
-    }
-    let egress = relay.requirements.iter().find_map(|requirement| {
-        if let Requirement::Pass { egress } = requirement {
-            Some(egress)
-        } else {
-            None
-        }
-    });
-    match egress {
-        Some(networks) => networks
-            .iter()
-            .map(|network| {
-                let family = match network.addr() {
-                    IpAddr::V4(_) => "ip4",
-                    IpAddr::V6(_) => "ip6",
-                };
-                let single = network.prefix_len() == network.max_prefix_len();
-                if single {
-                    format!("{family}:{}", network.addr())
-                } else {
-                    format!("{family}:{network}")
-                }
-            })
-            .collect(),
-        None => vec![format!("a:{}", criteria.helo)],
-    }
 }

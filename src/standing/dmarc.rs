@@ -9,8 +9,23 @@ use crate::model::domain::Domain;
 pub enum Dmarc {
     /// A record, at this name: the domain's own, or its organisational domain's.
     Published(DnsName),
-    /// None, or several at one name, which receivers treat as none.
+    /// None.
     Missing,
+    /// More than one at this name, which receivers take for none (RFC 7489 6.6.3).
+    Several(DnsName),
+}
+
+impl Dmarc {
+    /// What was found, as the end of a sentence.
+    pub fn words(&self, domain: &Domain) -> String {
+        match self {
+            Dmarc::Published(name) => format!("published at {name}"),
+            Dmarc::Missing => format!("{domain} publishes no DMARC record"),
+            Dmarc::Several(name) => {
+                format!("there is more than one DMARC record at {name}, which counts as none")
+            }
+        }
+    }
 }
 
 /// The name under which a domain publishes its policy.
@@ -40,7 +55,7 @@ pub fn look(domain: &Domain, known: &Known) -> Result<Result<Dmarc, Outage>, Unk
                 match texts.iter().filter(|text| is_policy(text)).count() {
                     0 => {}
                     1 => return Ok(Ok(Dmarc::Published(name))),
-                    _ => return Ok(Ok(Dmarc::Missing)),
+                    _ => return Ok(Ok(Dmarc::Several(name))),
                 }
             }
             Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
@@ -105,13 +120,12 @@ mod tests {
     }
 
     #[test]
-    fn several_policies_are_none() {
+    fn a_policy_is_known_by_its_version() {
         for (texts, missing) in [
             (&["v=DMARC1; p=none"] as &[&str], false),
             (&["v = DMARC1 ;p=reject"], false),
             (&["v=DMARC1"], false),
             (&["v=DMARC1; p=none", "unrelated"], false),
-            (&["v=DMARC1; p=none", "v=DMARC1; p=reject"], true),
             (&["v=dmarc1; p=none"], true),
             (&["v=DMARC10; p=none"], true),
             (&["p=none; v=DMARC1"], true),
@@ -121,6 +135,20 @@ mod tests {
             let dmarc = look(&domain("example.com"), &found).unwrap().unwrap();
             assert_eq!(dmarc == Dmarc::Missing, missing, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn several_policies_are_not_missing() {
+        let two = &["v=DMARC1; p=none", "v=DMARC1; p=reject"];
+        let name = DnsName::parse("_dmarc.example.com").unwrap();
+        let several = Ok(Ok(Dmarc::Several(name)));
+        let own = known(&[("_dmarc.example.com", txt(two))]);
+        assert_eq!(look(&domain("example.com"), &own), several);
+        let above = known(&[
+            ("_dmarc.a.example.com", Answer::NoData),
+            ("_dmarc.example.com", txt(two)),
+        ]);
+        assert_eq!(look(&domain("a.example.com"), &above), several);
     }
 
     #[test]

@@ -10,9 +10,11 @@ use std::sync::Arc;
 use super::Outage;
 use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
 use crate::model::domain::Domain;
-use crate::model::name::{Name, UserId};
+use crate::model::name::{Name, UserId, as_id};
 use crate::model::reply::escape;
 
+/// What a record begins with.
+const VERSION: &[u8] = b"v=og1";
 /// How many users a domain may list; with more it is locked for everybody, as with a record that
 /// cannot be read.
 const MOST_LISTED: usize = 100;
@@ -40,12 +42,11 @@ impl Lockdown {
     pub fn admits(&self, name: &Name, id: UserId) -> bool {
         match self {
             Lockdown::Open => true,
-            Lockdown::Listed(listed) => {
-                let id = id.to_string();
-                listed
-                    .iter()
-                    .any(|auth| **auth == *name.as_str() || **auth == *id)
-            }
+            // What is an id is no name: anybody can read the record and choose a name.
+            Lockdown::Listed(listed) => listed.iter().any(|auth| match as_id(auth) {
+                Some(listed) => listed == id,
+                None => **auth == *name.as_str(),
+            }),
             Lockdown::Unreadable(_) | Lockdown::TooMuch => false,
         }
     }
@@ -125,17 +126,16 @@ fn read<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Lockdown {
     let mut listed: Option<BTreeSet<Box<str>>> = None;
     let mut length = 0;
     for text in texts {
-        let Some(tags) = tags(text) else {
-            continue;
+        let auths = match tags(text).map(authorized) {
+            Some(Some(auths)) => auths,
+            None if !is_meant(text) => continue,
+            Some(None) | None => return Lockdown::Unreadable(shown(text).into()),
         };
         length += text.len();
         if length > MAX_TEXT {
             return Lockdown::TooMuch;
         }
-        match authorized(tags) {
-            Some(auths) => listed.get_or_insert_default().extend(auths),
-            None => return Lockdown::Unreadable(shown(text).into()),
-        }
+        listed.get_or_insert_default().extend(auths);
     }
     match listed {
         None => Lockdown::Open,
@@ -144,9 +144,21 @@ fn read<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Lockdown {
     }
 }
 
+/// Whether a text is a lockdown record written slightly wrong: quotes stored along, white space
+/// around the sign, none behind the version. A digit behind it makes it another version.
+fn is_meant(text: &[u8]) -> bool {
+    let mut rest = text
+        .iter()
+        .filter(|b| b.is_ascii_alphanumeric() || **b == b'=');
+    let version = VERSION.iter().all(|expected| {
+        rest.next()
+            .is_some_and(|b| b.eq_ignore_ascii_case(expected))
+    });
+    version && rest.next().is_none_or(|b| !b.is_ascii_digit())
+}
+
 /// What follows `v=og1`, if that is what the text begins with (in either case).
 fn tags(text: &[u8]) -> Option<&[u8]> {
-    const VERSION: &[u8] = b"v=og1";
     let text = text.trim_ascii();
     let (version, tags) = text.split_at_checked(VERSION.len())?;
     let ends = tags.first().is_none_or(|b| !b.is_ascii_alphanumeric());
@@ -232,7 +244,9 @@ mod tests {
             (&[] as &[&str], Lockdown::Open),
             (&["v=spf1 -all"], Lockdown::Open),
             (&["v=og10 auth=shop"], Lockdown::Open),
+            (&["\"v=og10 auth=shop\""], Lockdown::Open),
             (&["og1 auth=shop"], Lockdown::Open),
+            (&["see v=og1 auth=shop"], Lockdown::Open),
             (&["v=og1 auth=shop"], listed(&["shop"])),
             (&["v=og1 auth=shop auth=Crm"], listed(&["shop", "crm"])),
             (&["V=OG1  AUTH=shop "], listed(&["shop"])),
@@ -265,6 +279,14 @@ mod tests {
             &["v=og1 auth=shöp"],
             &["v=og1 auth=shop", "v=og1 auth="],
             &["v=og1 auth=shop crm"],
+            &["\"v=og1 auth=shop\""],
+            &["'v=og1' 'auth=shop'"],
+            &["“v=og1 auth=shop”"],
+            &["v = og1 auth=shop"],
+            &["v= og1; auth=shop"],
+            &["\"v=og1\" \"auth=shop\""],
+            &["v=og1auth=shop"],
+            &["unrelated", "V =OG1", "v=og1 auth=shop"],
         ] {
             assert!(
                 matches!(read_all(texts), Lockdown::Unreadable(_)),
@@ -284,6 +306,8 @@ mod tests {
         assert!(listed(&["crm", "shop"]).admits(&name, id));
         assert!(listed(&[&id.to_string()]).admits(&name, id));
         assert!(!listed(&["crm"]).admits(&name, id));
+        let copied = Name::parse(&id.to_string()).unwrap();
+        assert!(!listed(&[copied.as_str()]).admits(&copied, UserId::new()));
         assert!(!listed(&[]).admits(&name, id));
         assert!(!Lockdown::Unreadable(Arc::from("")).admits(&name, id));
     }
@@ -291,7 +315,7 @@ mod tests {
     proptest! {
         #[test]
         fn nobody_gets_in_who_is_not_named(texts in proptest::collection::vec(any::<Vec<u8>>(), 0..4)) {
-            let locked = texts.iter().any(|text| tags(text).is_some());
+            let locked = texts.iter().any(|text| tags(text).is_some() || is_meant(text));
             let lockdown = read(texts.iter().map(Vec::as_slice));
             prop_assert_eq!(lockdown == Lockdown::Open, !locked);
         }

@@ -1,6 +1,7 @@
 //! What DNS says about a sender domain, as facts that decisions are made from. Pure: what is not
 //! known yet is asked for (`model::dns::Unknown`), by whoever can.
 
+pub mod advice;
 pub mod challenge;
 pub mod checkup;
 pub mod dmarc;
@@ -112,7 +113,7 @@ impl Standing {
         let stranger = self.stranger.as_ref().map_or(0, |stranger| {
             let dmarc = match &stranger.dmarc {
                 None | Some(Ok(Dmarc::Missing)) => 0,
-                Some(Ok(Dmarc::Published(name))) => name.as_str().len(),
+                Some(Ok(Dmarc::Published(name) | Dmarc::Several(name))) => name.as_str().len(),
                 Some(Err(outage)) => outage.size(),
             };
             stranger.spf.size() + dmarc

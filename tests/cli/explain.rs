@@ -185,6 +185,12 @@ fn reasons_replies_and_fixes() {
             "outgate user add jane --login jane@x.example",
         ),
         (
+            &["--user", "018f0c5e-0000-7000-8000-000000000001"],
+            "unknown-user",
+            "550 5.7.1 [ACL] Blocked: ",
+            "",
+        ),
+        (
             &["--user", "x;reboot"],
             "unknown-user",
             "550 5.7.1 [ACL] Blocked: ",
@@ -281,7 +287,7 @@ fn any_domain_is_refused_for_want_of_spf() {
     let (code, answer) = explain(&site, &["--user", "any", "--mail-from", "a@evil.example"]);
     assert_eq!((code, &answer["reason"]), (1, &json!("spf-missing")));
     assert_eq!(
-        answer["fix"], "outgate domain add evil.example --trusted",
+        answer["fix"], "outgate domain check evil.example",
         "{answer}"
     );
     site.done(&["account", "set", "default", "--plan", "free"]);
@@ -306,6 +312,44 @@ fn audit_mode_shows_the_verdict_in_force() {
     assert!(ran.out.contains("audit"), "{}", ran.out);
     let (_, answer) = explain(&site, &args[1..]);
     assert_eq!(answer["verdict"], "refuse");
+}
+
+#[test]
+fn audit_mode_shows_what_it_does_not_touch() {
+    let (site, _server) = Site::with_zone("", "broken.example SERVFAIL");
+    let options = [
+        "--mode",
+        "any-domain",
+        "--ip",
+        "192.0.2.0/24",
+        "--enforce",
+        "audit",
+    ];
+    site.user("any", &options, "long enough");
+    let args = [
+        "--user",
+        "any",
+        "--ip",
+        "203.0.113.9",
+        "--mail-from",
+        "a@broken.example",
+    ];
+    let (code, answer) = explain(&site, &args);
+    assert_eq!(
+        (code, &answer["verdict"], &answer["reason"]),
+        (1, &json!("defer"), &json!("dns-unavailable")),
+        "{answer}"
+    );
+    assert!(
+        answer["reply"].as_str().unwrap().starts_with("451 4.4.3"),
+        "{answer}"
+    );
+    assert_eq!(
+        (&answer["fix"], &answer["audit"]),
+        (&json!(""), &json!(true))
+    );
+    let ran = site.run(&[&["explain"], &args[..]].concat());
+    assert!(ran.out.contains("does not touch this"), "{}", ran.out);
 }
 
 #[test]

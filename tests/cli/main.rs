@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod check;
 mod daemon;
 mod domain;
 mod explain;

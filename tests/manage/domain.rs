@@ -114,6 +114,31 @@ fn what_is_no_sender_domain_is_refused() {
 }
 
 #[test]
+fn nobody_has_all_names_below_a_suffix() {
+    on_every_store(|store| {
+        for name in ["github.io", "kawasaki.jp", "blogspot.com"] {
+            for trusted in [false, true] {
+                let wide = Terms { trusted, ..WIDE };
+                refused(
+                    add(store, name, None, wide, day(1)),
+                    "strangers have the names below it",
+                    "without --with-subdomains",
+                );
+            }
+            pending(store, name, "default");
+            refused(add(store, name, None, WIDE, day(1)), "strangers", "");
+            assert!(!show(store, name, None).unwrap().with_subdomains);
+        }
+        refused(
+            crate::add(store, "shop", &granted(&["x.github.io"])),
+            "x.github.io lies below github.io",
+            "outgate domain add x.github.io",
+        );
+        add(store, "x.github.io", None, WIDE, day(1)).unwrap();
+    });
+}
+
+#[test]
 fn one_account_at_most_has_it_verified() {
     on_every_store(|store| {
         account(store, "acme");

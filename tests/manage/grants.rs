@@ -81,7 +81,7 @@ const CASES: &[Case] = &[
     },
     // A private suffix can be somebody's domain; its wildcard covers strangers.
     Case {
-        domains: &["default github.io wide", "default me.github.io trusted"],
+        domains: &["default github.io trusted", "default me.github.io trusted"],
         allowed: &["github.io", "me.github.io", "*.me.github.io"],
         refused: &[("*.github.io", "public suffix", "")],
     },

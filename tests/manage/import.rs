@@ -407,6 +407,14 @@ const BAD: &[(&str, &str)] = &[
         r#", field name: "a@b" is not a name"#,
     ),
     (
+        r#"{"type":"user","name":"018f2f3e-0000-7000-8000-000000000003"}"#,
+        ", field name: 018f2f3e-0000-7000-8000-000000000003 looks like the id of a user",
+    ),
+    (
+        r#"{"type":"user","name":"a","logins":["018F2F3E000070008000000000000003"]}"#,
+        ", field logins: 018f2f3e000070008000000000000003 looks like the id of a user",
+    ),
+    (
         r#"{"type":"user","name":"a","id":"7"}"#,
         r#", field id: "7" is not a UUID"#,
     ),
@@ -490,6 +498,10 @@ const BAD: &[(&str, &str)] = &[
     (
         r#"{"type":"domain","domain":"com"}"#,
         ", field domain: com is a public suffix",
+    ),
+    (
+        r#"{"type":"domain","domain":"github.io","with_subdomains":true}"#,
+        ", field with_subdomains: github.io is a public suffix",
     ),
     (
         r#"{"type":"domain","domain":"a b"}"#,

@@ -281,6 +281,32 @@ fn bad_settings() -> Vec<(Settings, &'static str)> {
 }
 
 #[test]
+fn nobody_is_called_like_an_id() {
+    on_every_store(|store| {
+        let id = add(store, "shop", &Settings::default())
+            .unwrap()
+            .record
+            .user
+            .id
+            .to_string();
+        let plain = id.replace('-', "");
+        for name in [id.clone(), id.to_uppercase(), plain] {
+            let login = settings(|s| s.logins = Some(vec![name.clone()]));
+            let error = "looks like the id of a user";
+            refused(add(store, &name, &Settings::default()), error, "");
+            refused(add(store, "crm", &login), error, "");
+            refused(set(store, "shop", &renamed(&name)), error, "");
+            let amendment = Amendment {
+                settings: login,
+                ..Amendment::default()
+            };
+            refused(set(store, "shop", &amendment), error, "");
+        }
+        add(store, "018f0c5e-0000-7000-8000", &Settings::default()).unwrap();
+    });
+}
+
+#[test]
 fn what_cannot_be_stored_is_refused() {
     let cases = bad_settings();
     on_every_store(|store| {

@@ -4,7 +4,7 @@ use crate::cli::failure::{Exit, Failure};
 use crate::cli::host::{Host, runtime};
 use crate::cli::output::Output;
 use crate::cli::word;
-use crate::manage::checkup::{CheckupView, Health, VisitView};
+use crate::manage::checkup::{CheckupView, Health, VisitView, word as word_for};
 use crate::manage::domain;
 use crate::model::domain::Domain;
 use crate::model::user::DomainRecord;
@@ -25,7 +25,7 @@ pub fn run(
     if output.is_json() {
         output.value(&view);
     } else {
-        print(output, &view);
+        print(output, &view, &relay);
     }
     Ok(match view.health() {
         Health::Ok => Exit::Done,
@@ -50,7 +50,7 @@ fn ask(
     Ok(runtime.block_on(resolver.gather(deadline, look)).value)
 }
 
-fn print(output: &mut Output, view: &CheckupView) {
+fn print(output: &mut Output, view: &CheckupView, relay: &Relay) {
     let rows: Vec<_> = view
         .checks
         .iter()
@@ -63,13 +63,20 @@ fn print(output: &mut Output, view: &CheckupView) {
         })
         .collect();
     output.table(&["check", "outcome", "detail"], &rows);
-    let yes_no = |met: Option<bool>| met.map_or_else(|| "-".to_owned(), word::yes_or_no);
+    let met = |met: Option<bool>, requirement: &str| {
+        let asked = relay
+            .requirements
+            .iter()
+            .any(|r| word_for(r) == requirement);
+        let unknown = if asked { "unknown" } else { "-" };
+        met.map_or_else(|| unknown.to_owned(), word::yes_or_no)
+    };
     let spf = &view.spf;
     output.text("", "");
     output.fields(&[
         ("SPF required", spf.required.to_owned()),
-        ("includes relay", yes_no(spf.include)),
-        ("passes", yes_no(spf.pass)),
+        ("includes relay", met(spf.include, "include")),
+        ("passes", met(spf.pass, "pass")),
         ("way", spf.chain.clone()),
         (
             "look-ups",
@@ -84,7 +91,14 @@ fn print(output: &mut Output, view: &CheckupView) {
         .checks
         .iter()
         .filter_map(|check| check.publish.as_ref())
-        .map(|record| format!("{}. {} \"{}\"", record.name, record.kind, record.value))
+        .map(|record| {
+            format!(
+                "{}. {} {}",
+                record.name,
+                record.kind,
+                strings(&record.value)
+            )
+        })
         .collect();
     if !publish.is_empty() {
         output.text("", "");
@@ -92,11 +106,30 @@ fn print(output: &mut Output, view: &CheckupView) {
     }
 }
 
+/// A text as zone files have it: strings of at most 255 bytes in quotes (RFC 1035 3.3 and 5.1).
+fn strings(text: &str) -> String {
+    let mut strings = String::from("\"");
+    for (number, letter) in text.chars().enumerate() {
+        if number > 0 && number % 255 == 0 {
+            strings.push_str("\" \"");
+        }
+        if matches!(letter, '"' | '\\') {
+            strings.push('\\');
+        }
+        strings.push(letter);
+    }
+    strings.push('"');
+    strings
+}
+
 /// The records, each below the term that leads to it.
 fn tree(visit: &VisitView, depth: usize, lines: &mut Vec<String>) {
     let indent = "  ".repeat(depth);
-    let record = visit.record.as_deref().unwrap_or("no SPF record");
-    lines.push(format!("{indent}{}: {record}", visit.name));
+    match (&visit.record, &visit.fault) {
+        (Some(record), _) => lines.push(format!("{indent}{}: {record}", visit.name)),
+        (None, None) => lines.push(format!("{indent}{}: no SPF record", visit.name)),
+        (None, Some(_)) => lines.push(format!("{indent}{}:", visit.name)),
+    }
     if let Some(fault) = &visit.fault {
         lines.push(format!("{indent}  {fault}"));
     }

@@ -47,9 +47,9 @@ impl Answer {
             report_url: String::new(),
             ..wording.clone()
         };
-        let first = decision.findings.first();
+        let told = decision.told();
         let reply =
-            first.and_then(|finding| reply(decision, finding, &wording, "", login, sender_len));
+            told.and_then(|finding| reply(decision, finding, &wording, "", login, sender_len));
         Answer {
             verdict: decision.verdict().to_string(),
             reason: decision.reason().to_string(),
@@ -65,7 +65,7 @@ impl Answer {
                 .collect(),
             fix,
             audit: decision.audit,
-            let_pass: first.is_some() && decision.carried_out().is_none(),
+            let_pass: told.is_some() && decision.carried_out().is_none(),
         }
     }
 
@@ -80,6 +80,17 @@ impl Answer {
             Exit::Done
         } else {
             Exit::Refused
+        }
+    }
+
+    /// What audit mode does about the verdict, if it is on.
+    fn audit_words(&self) -> Option<&'static str> {
+        match (self.audit, self.let_pass) {
+            (_, true) => Some("audit mode is on: this is only logged, and it passes"),
+            (true, false) if self.verdict != Verdict::Allow.to_string() => {
+                Some("audit mode is on, and does not touch this: it is answered like that")
+            }
+            (_, false) => None,
         }
     }
 
@@ -103,11 +114,8 @@ impl Answer {
                 fields.push((name, value.clone()));
             }
         }
-        if self.let_pass {
-            fields.push((
-                "audit",
-                "audit mode is on: this is only logged, and it passes".to_owned(),
-            ));
+        if let Some(words) = self.audit_words() {
+            fields.push(("audit", words.to_owned()));
         }
         output.fields(&fields);
     }

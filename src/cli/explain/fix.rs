@@ -4,12 +4,12 @@
 //! client sent: every argument is quoted.
 
 use crate::cli::failure::Failure;
-use crate::decision::coverage::owned_through;
+use crate::decision::coverage::{foreign_owner, owned_through};
 use crate::decision::facts::Lineage;
 use crate::decision::reason::Reason;
 use crate::decision::{About, Decision};
 use crate::model::domain::Domain;
-use crate::model::name::{Login, Name};
+use crate::model::name::{Login, Name, as_id};
 use crate::model::network::ClientAddress;
 use crate::model::user::{DEFAULT_ACCOUNT, DomainRecord, Mode, Ownership, User};
 use crate::store::{ManageError, Store, StoreError, Transaction};
@@ -29,7 +29,7 @@ pub fn fix(
     store: &dyn Store,
 ) -> Result<String, Failure> {
     let user = decision.user.as_deref();
-    let about = decision.findings.first().map(|finding| &finding.about);
+    let about = decision.told().map(|finding| &finding.about);
     let for_user = |command: &str| user.map(|user| format!("outgate user {command} {}", user.name));
     let command = match decision.reason() {
         Reason::Allowed
@@ -60,14 +60,15 @@ pub fn fix(
         Reason::Plan => {
             user.map(|user| format!("outgate account set {} --plan pro", user.account))
         }
-        // A domain that its account has verified need not prove anything by SPF.
-        Reason::SenderNotAllowed
-        | Reason::HeaderFromNotAllowed
-        | Reason::SpfMissing
+        // It is a stranger's: what is to be published is for its owner, not for us to vouch for.
+        Reason::SpfMissing
         | Reason::SpfInvalid
         | Reason::SpfNotIncludingRelay
         | Reason::SpfNotPassing
-        | Reason::DmarcMissing => match (user, about.and_then(About::domain)) {
+        | Reason::DmarcMissing => about
+            .and_then(About::domain)
+            .map(|domain| format!("outgate domain check {domain}")),
+        Reason::SenderNotAllowed | Reason::HeaderFromNotAllowed => match (user, about.and_then(About::domain)) {
             (Some(user), Some(domain)) => view(store, |tx| allow_domain(user, domain, tx))?,
             // An address literal: nobody can be granted one.
             (Some(_) | None, _) => None,
@@ -87,6 +88,9 @@ fn add_address(user: &User, client: ClientAddress) -> Option<String> {
 
 /// A new user of this name, or an extra login for the user that it seems to be meant for.
 fn add_login(login: &str, tx: &mut dyn Transaction) -> Result<Option<String>, ManageError> {
+    if as_id(login).is_some() {
+        return Ok(None);
+    }
     if let Ok(name) = Name::parse(login) {
         return Ok(Some(format!("outgate user add {name}")));
     }
@@ -120,12 +124,7 @@ fn allow_domain(
         domain: domain.clone(),
         verified: claims.iter().filter_map(ownership).collect(),
     };
-    let foreign = lineage
-        .verified
-        .iter()
-        .find(|owner| owner.domain == *domain || owner.with_subdomains)
-        .is_some_and(|owner| owner.account != user.account);
-    if foreign || domain.is_public_suffix() {
+    if foreign_owner(&user.account, &lineage).is_some() || domain.is_public_suffix() {
         return Ok(None);
     }
     let mut commands = Vec::new();

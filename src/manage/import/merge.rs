@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::line::{self, Record};
 use super::{Count, Options, Summary};
-use crate::manage::domain::{is_token, new_token, owned_elsewhere, parse};
+use crate::manage::domain::{can_be_wide, is_token, new_token, owned_elsewhere, parse};
 use crate::manage::edit::{check_logins, check_name};
 use crate::manage::fault::Fault;
 use crate::manage::ownership::{footing, not_owned};
@@ -105,6 +105,10 @@ impl<'a> Merge<'a> {
         if let (Some(_), Some(owner)) = (verified_by, owner) {
             return Err(owned_elsewhere(&domain, &owner.account));
         }
+        let with_subdomains = line.with_subdomains.unwrap_or_default();
+        if with_subdomains && before.is_none_or(|b| !b.with_subdomains) {
+            can_be_wide(&domain)?;
+        }
         let token = match (line.challenge, before) {
             (Some(challenge), _) => token(challenge, &domain)?,
             (None, Some(before)) => before.token.clone(),
@@ -112,7 +116,7 @@ impl<'a> Merge<'a> {
         };
         let after = DomainRecord {
             verified_by,
-            with_subdomains: line.with_subdomains.unwrap_or_default(),
+            with_subdomains,
             token,
             added_at: to_the_second(
                 line.added_at
