@@ -2,13 +2,19 @@
 //!
 //! It runs on the answers that are known, through caches that read them and that answer whatever
 //! it asks; its resolver has no name server, so it could not reach the network if it tried. Where
-//! mail-auth is laxer than RFC 7208 our own walk has the last word; where it is stricter (it
-//! loses its place when nested includes have different qualifiers) mail-auth has. It sees only
-//! records that our own reader accepts, as they are written, without `exp=` and without modifiers
-//! that mean nothing.
+//! mail-auth is laxer than RFC 7208 our own walk has the last word; where it is stricter mail-auth
+//! has. It sees only records that our own reader accepts, as they are written, without `exp=` and
+//! without modifiers that mean nothing.
+//!
+//! It judges one record at a time. Within one evaluation mail-auth keeps no account of where it is:
+//! once a nested `include` has matched, it takes the qualifier of that one `include` for the result
+//! of the whole, and refuses what should pass. So the record that an `include` or `redirect` leads to
+//! is put to it as a question of its own (RFC 7208 5.2 and 6.1: `check_host()` with the same client
+//! and sender), and what it says stands in the place of that record: `v=spf1 ~all` for *softfail*.
+//! It reads every record and decides every term all the same.
 
 use std::borrow::Borrow;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::LazyLock;
@@ -56,59 +62,139 @@ static MAIL_AUTH: LazyLock<Option<MessageAuthenticator>> = LazyLock::new(|| {
 /// in a record can hold it.
 const EXISTS: &str = "\u{1}exists\u{1}";
 
+/// How many records may be asked about behind the first. Our own walk counts all terms that cost a
+/// look-up; this ends records that lead to each other where our own walk did not go.
+const MAX_RECORDS: usize = 10;
+
 /// Asks mail-auth about an address.
 pub(super) fn ask(
     address: IpAddr,
     identity: &Identity<'_>,
     known: &Known,
 ) -> Result<Opinion, Unknown> {
-    let Some(mail_auth) = MAIL_AUTH.as_ref() else {
-        return Ok(Opinion::Undecided);
-    };
-    let answers = Answers {
+    let inquiry = Inquiry {
         known,
         address,
+        identity,
+        sender: format!("{}@{}", identity.local, identity.domain),
+        records: Cell::new(0),
         missing: RefCell::new(None),
         trouble: RefCell::new(None),
+        undecided: Cell::new(false),
     };
-    let sender = format!("{}@{}", identity.local, identity.domain);
-    let helo = identity.helo.as_str();
-    let question = SpfParameters::verify_mail_from(address, helo, helo, &sender);
-    let output = mail_auth
-        .check_host(
-            Parameters::new(question)
-                .with_txt_cache(&answers.cache(Answers::text))
-                .with_mx_cache(&answers.cache(Answers::exchangers))
-                .with_ipv4_cache(&answers.cache(Answers::v4))
-                .with_ipv6_cache(&answers.cache(Answers::v6))
-                .with_ptr_cache(&Nameless),
-        )
-        .now_or_never();
-    if let Some(query) = answers.missing.take() {
+    let result = inquiry.check_host(identity.domain);
+    if let Some(query) = inquiry.missing.take() {
         return Err(Unknown(vec![query]));
     }
-    if let Some((query, trouble)) = answers.trouble.take() {
+    if let Some((query, trouble)) = inquiry.trouble.take() {
         return Ok(Opinion::Unavailable(query, trouble));
     }
-    Ok(match output.map(|output| output.result()) {
-        None => Opinion::Undecided,
-        Some(mail_auth::SpfResult::Pass) => Opinion::Pass,
-        Some(mail_auth::SpfResult::Fail) => Opinion::Other(SpfResult::Fail),
-        Some(mail_auth::SpfResult::SoftFail) => Opinion::Other(SpfResult::SoftFail),
-        Some(mail_auth::SpfResult::Neutral) => Opinion::Other(SpfResult::Neutral),
-        Some(mail_auth::SpfResult::None) => Opinion::Other(SpfResult::None),
-        Some(mail_auth::SpfResult::PermError) => Opinion::Other(SpfResult::PermError),
+    Ok(match result {
+        _ if inquiry.undecided.get() => Opinion::Undecided,
+        SpfResult::Pass => Opinion::Pass,
         // Every trouble with DNS has been noted above, so this one is its own.
-        Some(mail_auth::SpfResult::TempError) => Opinion::Undecided,
+        SpfResult::TempError => Opinion::Undecided,
+        SpfResult::Fail
+        | SpfResult::SoftFail
+        | SpfResult::Neutral
+        | SpfResult::None
+        | SpfResult::PermError => Opinion::Other(result),
     })
 }
 
-/// What is known, and the first thing that is not.
-struct Answers<'a> {
+/// One opinion in the making, over all records: what is known, and the first thing that is not.
+struct Inquiry<'a> {
     known: &'a Known,
     address: IpAddr,
+    identity: &'a Identity<'a>,
+    sender: String,
+    records: Cell<usize>,
     missing: RefCell<Option<Query>>,
     trouble: RefCell<Option<(Query, Trouble)>>,
+    /// mail-auth wanted to wait for something.
+    undecided: Cell<bool>,
+}
+
+impl Inquiry<'_> {
+    /// What mail-auth says about the record of a domain.
+    fn check_host(&self, domain: &DnsName) -> SpfResult {
+        let Some(mail_auth) = MAIL_AUTH.as_ref() else {
+            self.undecided.set(true);
+            return SpfResult::TempError;
+        };
+        let answers = Answers {
+            inquiry: self,
+            own: Cell::new(true),
+        };
+        let helo = self.identity.helo.as_str();
+        let question = SpfParameters::new(self.address, domain.as_str(), helo, helo, &self.sender);
+        let output = mail_auth
+            .check_host(
+                Parameters::new(question)
+                    .with_txt_cache(&answers.cache(Answers::text))
+                    .with_mx_cache(&answers.cache(Answers::exchangers))
+                    .with_ipv4_cache(&answers.cache(Answers::v4))
+                    .with_ipv6_cache(&answers.cache(Answers::v6))
+                    .with_ptr_cache(&Nameless),
+            )
+            .now_or_never();
+        match output.map(|output| output.result()) {
+            None => {
+                self.undecided.set(true);
+                SpfResult::TempError
+            }
+            Some(mail_auth::SpfResult::Pass) => SpfResult::Pass,
+            Some(mail_auth::SpfResult::Fail) => SpfResult::Fail,
+            Some(mail_auth::SpfResult::SoftFail) => SpfResult::SoftFail,
+            Some(mail_auth::SpfResult::Neutral) => SpfResult::Neutral,
+            Some(mail_auth::SpfResult::None) => SpfResult::None,
+            Some(mail_auth::SpfResult::PermError) => SpfResult::PermError,
+            Some(mail_auth::SpfResult::TempError) => SpfResult::TempError,
+        }
+    }
+
+    /// What mail-auth says about the record that an `include` or `redirect` leads to, as the record
+    /// that says so of everybody.
+    fn behind(&self, name: &str) -> Txt {
+        let Ok(name) = DnsName::parse(fit(name)) else {
+            return nothing();
+        };
+        if self.records.replace(self.records.get() + 1) >= MAX_RECORDS {
+            return wrong();
+        }
+        let record = match self.check_host(&name) {
+            SpfResult::Pass => "v=spf1 +all",
+            SpfResult::Fail => "v=spf1 -all",
+            SpfResult::SoftFail => "v=spf1 ~all",
+            SpfResult::Neutral => "v=spf1 ?all",
+            SpfResult::None => return nothing(),
+            SpfResult::PermError => return wrong(),
+            SpfResult::TempError => {
+                // Unless it is DNS, which has been noted and is told instead.
+                self.undecided.set(true);
+                return wrong();
+            }
+        };
+        Spf::parse(record.as_bytes()).map_or_else(Txt::Error, |spf| Txt::Spf(spf.into()))
+    }
+}
+
+/// No record.
+fn nothing() -> Txt {
+    Txt::Error(Error::Dns(DnsError::InvalidRecordType))
+}
+
+/// A record that is none.
+fn wrong() -> Txt {
+    Txt::Error(Error::ParseError)
+}
+
+/// What one evaluation hears.
+struct Answers<'a> {
+    inquiry: &'a Inquiry<'a>,
+    /// Whether the record that it is about has still to be read: it is asked for first, whatever
+    /// text is asked for later lies behind an `include` or `redirect`.
+    own: Cell<bool>,
 }
 
 impl<'a> Answers<'a> {
@@ -124,33 +210,37 @@ impl<'a> Answers<'a> {
     fn records(&self, name: &str, kind: Kind) -> Option<&Records> {
         let name = DnsName::parse(fit(name)).ok()?;
         let query = Query { name, kind };
-        match self.known.get(&query) {
+        match self.inquiry.known.get(&query) {
             Ok(Answer::Records(records)) => Some(records),
             Ok(Answer::NoData | Answer::NoName) => None,
             Ok(Answer::Trouble(trouble)) => {
-                self.trouble.borrow_mut().get_or_insert((query, *trouble));
+                self.inquiry
+                    .trouble
+                    .borrow_mut()
+                    .get_or_insert((query, *trouble));
                 None
             }
             Err(_) => {
-                self.missing.borrow_mut().get_or_insert(query);
+                self.inquiry.missing.borrow_mut().get_or_insert(query);
                 None
             }
         }
     }
 
     fn text(&self, name: &str) -> Txt {
-        let nothing = Txt::Error(Error::Dns(DnsError::InvalidRecordType));
-        let wrong = Txt::Error(Error::ParseError);
+        if !self.own.replace(false) {
+            return self.inquiry.behind(name);
+        }
         let Some(Records::Txt(strings)) = self.records(name, Kind::Txt) else {
-            return nothing;
+            return nothing();
         };
         let text = match publication::select(strings) {
             Ok(Some(text)) => text,
-            Ok(None) => return nothing,
-            Err(_) => return wrong,
+            Ok(None) => return nothing(),
+            Err(_) => return wrong(),
         };
         if publication::read(text).is_err() {
-            return wrong;
+            return wrong();
         }
         let text = evaluated(&String::from_utf8_lossy(text));
         Spf::parse(text.as_bytes()).map_or_else(Txt::Error, |spf| Txt::Spf(prepared(spf).into()))
@@ -169,7 +259,7 @@ impl<'a> Answers<'a> {
     }
 
     fn v4(&self, name: &str) -> RecordSet<Ipv4Addr> {
-        if let (Some(exists), IpAddr::V4(own)) = (name.strip_prefix(EXISTS), self.address) {
+        if let (Some(exists), IpAddr::V4(own)) = (name.strip_prefix(EXISTS), self.inquiry.address) {
             return set(self.records(exists, Kind::A).map(|_| own));
         }
         let Some(Records::A(found)) = self.records(name, Kind::A) else {
@@ -179,7 +269,7 @@ impl<'a> Answers<'a> {
     }
 
     fn v6(&self, name: &str) -> RecordSet<Ipv6Addr> {
-        if let (Some(exists), IpAddr::V6(own)) = (name.strip_prefix(EXISTS), self.address) {
+        if let (Some(exists), IpAddr::V6(own)) = (name.strip_prefix(EXISTS), self.inquiry.address) {
             return set(self.records(exists, Kind::A).map(|_| own));
         }
         let Some(Records::Aaaa(found)) = self.records(name, Kind::Aaaa) else {
@@ -299,7 +389,70 @@ impl ResolverCache<IpAddr, RecordSet<Box<str>>> for Nameless {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+
+    /// Its opinion of `a.example` for 192.0.2.1, whatever our own walk says.
+    fn opinion(records: &[(&str, &str)]) -> Opinion {
+        let mut known = Known::default();
+        for (name, text) in records {
+            let query = Query::txt(DnsName::parse(name).unwrap());
+            let texts = vec![Arc::from(text.as_bytes())];
+            known.insert(query, Arc::new(Answer::Records(Records::Txt(texts))));
+        }
+        let domain = DnsName::parse("a.example").unwrap();
+        let identity = Identity {
+            domain: &domain,
+            local: "jane",
+            helo: &domain,
+        };
+        ask([192, 0, 2, 1].into(), &identity, &known).unwrap()
+    }
+
+    #[test]
+    fn it_reads_every_record_and_decides_every_term() {
+        let inner = ("b.example", "v=spf1 ip4:192.0.2.1 ~all");
+        for (record, says) in [
+            ("v=spf1 include:b.example -all", SpfResult::Pass),
+            ("v=spf1 -include:b.example +all", SpfResult::Fail),
+            ("v=spf1 ?redirect.is.no.mechanism", SpfResult::PermError),
+            ("v=spf1 redirect=b.example", SpfResult::Pass),
+            (
+                "v=spf1 include:%{d}.%{l}.example -all",
+                SpfResult::PermError,
+            ),
+            ("v=spf1 ip4:192.0.2.2", SpfResult::Neutral),
+        ] {
+            let nothing = ("a.example.jane.example", "unrelated");
+            let said = match opinion(&[("a.example", record), inner, nothing]) {
+                Opinion::Pass => SpfResult::Pass,
+                Opinion::Other(result) => result,
+                other => panic!("{record}: {other:?}"),
+            };
+            assert_eq!(said, says, "{record}");
+        }
+    }
+
+    #[test]
+    fn records_that_lead_to_each_other_end() {
+        for records in [
+            &[("a.example", "v=spf1 include:a.example -all")] as &[_],
+            &[
+                (
+                    "a.example",
+                    "v=spf1 include:b.example include:b.example -all",
+                ),
+                ("b.example", "v=spf1 include:a.example redirect=a.example"),
+            ],
+        ] {
+            let said = opinion(records);
+            assert!(
+                matches!(said, Opinion::Other(SpfResult::PermError)),
+                "{said:?}"
+            );
+        }
+    }
 
     #[test]
     fn names_are_spelled_from_their_hash() {

@@ -207,22 +207,14 @@ proptest! {
         }
     }
 
-    /// Where mail-auth is known to agree, it does: it refuses nothing that should pass.
+    /// The second opinion refuses nothing that should pass, however includes are nested.
     #[test]
-    fn plain_includes_pass_by_both_judges(zone in zone(), ip in address()) {
-        let mut plain = zone.clone();
-        for text in plain.nodes.values_mut().flat_map(|node| &mut node.txt) {
-            let mut record = String::from_utf8_lossy(text).into_owned();
-            for qualifier in ["-", "~", "?"] {
-                record = record.replace(&format!("{qualifier}include:"), "include:");
-            }
-            *text = record.into_bytes();
-        }
+    fn what_passes_passes_by_both_judges(zone in zone(), ip in address()) {
         let domain = DnsName::parse("a.example").unwrap();
         let identity = Identity { domain: &domain, local: "jane", helo: &domain };
-        let (checked, _) = plain.gather(|known| check_host(ip, &identity, known));
+        let (checked, _) = zone.gather(|known| check_host(ip, &identity, known));
         let requirement = Requirement::Pass { egress: vec![ip.into()] };
-        let (said, _) = plain.assess(&requirement, &identity);
+        let (said, _) = zone.assess(&requirement, &identity);
         prop_assert_eq!(checked.result == SpfResult::Pass, said.verdict.is_ok());
     }
 
