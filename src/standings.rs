@@ -96,11 +96,6 @@ impl Standings {
         &self.resolver
     }
 
-    /// What the site asks of strangers' domains.
-    pub fn criteria(&self) -> &Criteria {
-        &self.criteria
-    }
-
     /// The standings that a decision needs, asked side by side within one budget of time.
     pub async fn look_up(&self, needs: Vec<Need>) -> Vec<(Need, Arc<Standing>)> {
         let now = self.clock.instant();

@@ -124,40 +124,8 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::journal",
         ],
     ),
-    (
-        "spf",
-        &[
-            "async ",
-            "tokio",
-            "rusqlite",
-            "tracing",
-            "std::fs",
-            "crate::dns",
-            "crate::store",
-            "crate::decision",
-            "crate::engine",
-            "crate::config",
-            "crate::clock",
-            "crate::manage",
-        ],
-    ),
-    (
-        "standing",
-        &[
-            "async ",
-            "tokio",
-            "rusqlite",
-            "tracing",
-            "std::fs",
-            "crate::dns",
-            "crate::store",
-            "crate::decision",
-            "crate::engine",
-            "crate::config",
-            "crate::clock",
-            "crate::manage",
-        ],
-    ),
+    ("spf", JUDGES_OF_DNS),
+    ("standing", JUDGES_OF_DNS),
     (
         "auth",
         &["rusqlite", "crate::store::sqlite", "crate::front"],
@@ -172,6 +140,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("cli", &["rusqlite", "crate::front"]),
+];
+
+/// What judges DNS is pure, and knows nothing of who asks.
+const JUDGES_OF_DNS: &[&str] = &[
+    "async ",
+    "tokio",
+    "rusqlite",
+    "tracing",
+    "std::fs",
+    "crate::dns",
+    "crate::store",
+    "crate::decision",
+    "crate::engine",
+    "crate::config",
+    "crate::clock",
+    "crate::manage",
 ];
 
 /// Beyond, a file holds more than one noun.

@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Config, load};
 use crate::control::{self, Outcome, Request};
 use crate::dns::Resolver;
+use crate::model::dns::{Known, Unknown};
 use crate::store::Store;
 
 use super::failure::{Exit, Failure};
@@ -51,6 +52,17 @@ impl Host {
             runtime.handle().clone(),
         )
         .map_err(|error| Failure::temporary(error.to_string(), ""))
+    }
+
+    /// Asks name servers what `judge` wants to know, within the time of one decision.
+    pub fn look_up<T>(
+        &self,
+        judge: impl FnMut(&Known) -> Result<T, Unknown>,
+    ) -> Result<T, Failure> {
+        let runtime = runtime()?;
+        let resolver = self.resolver(&runtime)?;
+        let deadline = self.clock.instant() + resolver.budget();
+        Ok(runtime.block_on(resolver.gather(deadline, judge)).value)
     }
 
     /// Whose midnight quotas follow.

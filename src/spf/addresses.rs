@@ -20,11 +20,9 @@ impl Walk<'_> {
         prefixes: Prefixes,
         domain: &DnsName,
     ) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(target, domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
+        let name = match self.target(target, domain)? {
+            Ok(name) => name,
+            Err(met) => return Ok(met),
         };
         match self.library.ask(&name, self.family())? {
             Some(records) => Ok(Met::only(self.any_within(records, prefixes))),
@@ -38,11 +36,9 @@ impl Walk<'_> {
         prefixes: Prefixes,
         domain: &DnsName,
     ) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(target, domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
+        let name = match self.target(target, domain)? {
+            Ok(name) => name,
+            Err(met) => return Ok(met),
         };
         let Some(Records::Mx(exchangers)) = self.library.ask(&name, Kind::Mx)? else {
             return self.void();
@@ -91,16 +87,28 @@ impl Walk<'_> {
 
     /// `exists` asks for IPv4 addresses, also for a client with IPv6 (5.7).
     pub(super) fn exists(&mut self, target: &MacroString, domain: &DnsName) -> Result<Met, Halt> {
-        self.count()?;
-        let name = match self.expand(Some(target), domain) {
-            Expansion::Name(name) => name,
-            Expansion::NoName => return Ok(no_name()),
-            Expansion::NeedsAddress => return Ok(needs_address()),
+        let name = match self.target(Some(target), domain)? {
+            Ok(name) => name,
+            Err(met) => return Ok(met),
         };
         match self.library.ask(&name, Kind::A)? {
             Some(_) => Ok(Met::only(self.matched(true))),
             None => self.void(),
         }
+    }
+
+    /// Counts a term, and says which name it asks about; `Err`: none, and what comes of that.
+    fn target(
+        &mut self,
+        target: Option<&MacroString>,
+        domain: &DnsName,
+    ) -> Result<Result<DnsName, Met>, Halt> {
+        self.count()?;
+        Ok(match self.expand(target, domain) {
+            Expansion::Name(name) => Ok(name),
+            Expansion::NoName => Err(no_name()),
+            Expansion::NeedsAddress => Err(needs_address()),
+        })
     }
 
     /// Only addresses of the client's family are asked for. Where addresses do not matter, IPv4

@@ -83,13 +83,7 @@ pub(super) fn survey(
     };
     let mut walk = Walk::new(aim, identity, library);
     let (tree, _) = walk.visit(identity.domain, false)?;
-    Ok(Evaluation {
-        address: None,
-        result: None,
-        tree,
-        lookups: walk.lookups,
-        voids: walk.voids,
-    })
+    Ok(walk.evaluation(tree))
 }
 
 /// Passes for at least one egress entry, by both judges. The first entry mostly says it all, so it is
@@ -258,9 +252,7 @@ pub(super) fn check_host(
         evaluation: Evaluation {
             address: Some(ip),
             result: Some(result),
-            tree,
-            lookups: walk.lookups,
-            voids: walk.voids,
+            ..walk.evaluation(tree)
         },
     })
 }
@@ -293,13 +285,7 @@ fn concluded(verdict: Result<(), Shortfall>, tree: Visit, walk: &Walk<'_>) -> As
     Assessment {
         verdict,
         depends_on_sender: walk.depends_on_sender,
-        evaluations: vec![Evaluation {
-            address: None,
-            result: None,
-            tree,
-            lookups: walk.lookups,
-            voids: walk.voids,
-        }],
+        evaluations: vec![walk.evaluation(tree)],
     }
 }
 

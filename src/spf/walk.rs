@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use crate::model::dns::{DnsName, Unknown};
 
-use super::Identity;
 use super::addresses::needs_address;
 use super::end::{End, Halt, Met, Stop, settle};
 use super::library::Library;
 use super::macro_string::{Expansion, MacroString};
 use super::record::{Directive, Mechanism, Prefixes, Qualifier, Record, Redirect};
 use super::tree::{Fault, FaultKind, Outcome, Visit, shown};
+use super::{Evaluation, Identity};
 
 /// Terms that cost a look-up, over the whole tree.
 const MAX_LOOKUPS: usize = 10;
@@ -63,6 +63,17 @@ impl<'a> Walk<'a> {
             lookups: 0,
             voids: 0,
             depends_on_sender: false,
+        }
+    }
+
+    /// What the walk has seen and cost.
+    pub(super) fn evaluation(&self, tree: Visit) -> Evaluation {
+        Evaluation {
+            address: None,
+            result: None,
+            tree,
+            lookups: self.lookups,
+            voids: self.voids,
         }
     }
 

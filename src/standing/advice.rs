@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::Criteria;
 use super::checkup::Relay;
+use super::{Criteria, texts};
 use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
 use crate::spf::record::{Mechanism, Record};
 use crate::spf::tree::FaultKind;
@@ -84,7 +84,7 @@ pub fn look(
 
 /// The SPF records that stand at a name.
 fn published(name: &DnsName, known: &Known) -> Vec<String> {
-    let Ok(Answer::Records(Records::Txt(texts))) = known.get(&Query::txt(name.clone())) else {
+    let Ok(Ok(texts)) = texts(Query::txt(name.clone()), known) else {
         return Vec::new();
     };
     publication::all(texts)

@@ -1,7 +1,7 @@
 //! Proof that an account controls a domain's DNS: a text record that only it was told.
 
-use super::Outage;
-use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
+use super::{Look, texts};
+use crate::model::dns::{DnsName, Known, Query};
 use crate::model::domain::Domain;
 
 /// The label in front of the domain.
@@ -36,34 +36,26 @@ pub fn value(token: &str) -> String {
 }
 
 /// Looks for the record of this token. White space around it does no harm.
-pub fn look(domain: &Domain, token: &str, known: &Known) -> Result<Result<Found, Outage>, Unknown> {
+pub fn look(domain: &Domain, token: &str, known: &Known) -> Look<Found> {
     let Ok(name) = DnsName::below(LABEL, domain) else {
         // Too long to exist.
         return Ok(Ok(Found::Nothing));
     };
-    let query = Query::txt(name);
-    Ok(match known.get(&query)? {
-        Answer::Trouble(trouble) => Err(Outage {
-            trouble: *trouble,
-            query,
-        }),
-        Answer::NoName | Answer::NoData => Ok(Found::Nothing),
-        Answer::Records(Records::Txt(texts)) => {
-            let wanted = value(token);
-            let mut challenges = 0;
-            for text in texts {
-                if text.trim_ascii() == wanted.as_bytes() {
-                    return Ok(Ok(Found::Right));
-                }
-                challenges += usize::from(text.trim_ascii().starts_with(PREFIX.as_bytes()));
-            }
-            Ok(Found::Others {
-                records: texts.len(),
-                challenges,
-            })
+    let texts = match texts(Query::txt(name), known)? {
+        Ok([]) => return Ok(Ok(Found::Nothing)),
+        Ok(texts) => texts,
+        Err(outage) => return Ok(Err(outage)),
+    };
+    let wanted = value(token);
+    let mut challenges = 0;
+    for text in texts {
+        if text.trim_ascii() == wanted.as_bytes() {
+            return Ok(Ok(Found::Right));
         }
-        Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
-            Err(Outage::useless(query))
-        }
-    })
+        challenges += usize::from(text.trim_ascii().starts_with(PREFIX.as_bytes()));
+    }
+    Ok(Ok(Found::Others {
+        records: texts.len(),
+        challenges,
+    }))
 }

@@ -5,8 +5,10 @@ use super::advice::{self, Advice};
 use super::challenge::{self, Found};
 use super::dmarc::{self, Dmarc};
 use super::lockdown::{self, Lockdown};
-use super::{Criteria, Outage, both};
-use crate::model::dns::{Answer, DnsName, Exchangers, Kind, Known, Query, Records, Unknown};
+use super::{Criteria, Look, Outage, both, texts};
+use crate::model::dns::{
+    Answer, DnsName, Exchangers, Kind, Known, Query, Records, Trouble, Unknown,
+};
 use crate::model::domain::Domain;
 use crate::spf::{self, Assessment, Evaluation, Identity, Requirement, Shelf};
 
@@ -108,17 +110,21 @@ pub fn look(
 
 /// The SPF record as it stands there.
 fn record(name: &DnsName, known: &Known) -> Option<String> {
-    let Ok(Answer::Records(Records::Txt(texts))) = known.get(&Query::txt(name.clone())) else {
-        return None;
-    };
+    let texts = texts(Query::txt(name.clone()), known).ok()?.ok()?;
     let text = spf::publication::select(texts).ok().flatten()?;
     Some(String::from_utf8_lossy(text).into_owned())
 }
 
-fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> {
+fn mail(name: &DnsName, known: &Known) -> Look<Mail> {
     let query = |kind| Query {
         name: name.clone(),
         kind,
+    };
+    let trouble = |kind, trouble: &Trouble| {
+        Err(Outage {
+            query: query(kind),
+            trouble: *trouble,
+        })
     };
     match known.get(&query(Kind::Mx))? {
         Answer::Records(Records::Mx(Exchangers::None)) => return Ok(Ok(Mail::Refused)),
@@ -127,12 +133,7 @@ fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> 
             hosts.sort();
             return Ok(Ok(Mail::Exchangers(hosts)));
         }
-        Answer::Trouble(trouble) => {
-            return Ok(Err(Outage {
-                query: query(Kind::Mx),
-                trouble: *trouble,
-            }));
-        }
+        Answer::Trouble(why) => return Ok(trouble(Kind::Mx, why)),
         Answer::NoName => return Ok(Ok(Mail::Nowhere)),
         Answer::NoData => {}
         Answer::Records(Records::Txt(_) | Records::A(_) | Records::Aaaa(_)) => {
@@ -143,12 +144,7 @@ fn mail(name: &DnsName, known: &Known) -> Result<Result<Mail, Outage>, Unknown> 
         match known.get(&query(kind))? {
             Answer::Records(_) => return Ok(Ok(Mail::Implicit)),
             Answer::NoData | Answer::NoName => {}
-            Answer::Trouble(trouble) => {
-                return Ok(Err(Outage {
-                    query: query(kind),
-                    trouble: *trouble,
-                }));
-            }
+            Answer::Trouble(why) => return Ok(trouble(kind, why)),
         }
     }
     Ok(Ok(Mail::Nowhere))

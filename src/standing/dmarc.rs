@@ -1,7 +1,7 @@
 //! Whether a domain publishes a DMARC policy (RFC 7489 6.6.3). Only that, not what it asks for.
 
-use super::Outage;
-use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
+use super::{Look, texts};
+use crate::model::dns::{DnsName, Known, Query};
 use crate::model::domain::Domain;
 
 /// What was found.
@@ -34,7 +34,7 @@ pub fn name(domain: &Domain) -> Option<DnsName> {
 }
 
 /// Looks at the domain, and if it says nothing, at its organisational domain.
-pub fn look(domain: &Domain, known: &Known) -> Result<Result<Dmarc, Outage>, Unknown> {
+pub fn look(domain: &Domain, known: &Known) -> Look<Dmarc> {
     for domain in [Some(domain.clone()), domain.organizational()]
         .into_iter()
         .flatten()
@@ -42,25 +42,14 @@ pub fn look(domain: &Domain, known: &Known) -> Result<Result<Dmarc, Outage>, Unk
         let Some(name) = name(&domain) else {
             continue;
         };
-        let query = Query::txt(name.clone());
-        match known.get(&query)? {
-            Answer::Trouble(trouble) => {
-                return Ok(Err(Outage {
-                    trouble: *trouble,
-                    query,
-                }));
-            }
-            Answer::NoName | Answer::NoData => {}
-            Answer::Records(Records::Txt(texts)) => {
-                match texts.iter().filter(|text| is_policy(text)).count() {
-                    0 => {}
-                    1 => return Ok(Ok(Dmarc::Published(name))),
-                    _ => return Ok(Ok(Dmarc::Several(name))),
-                }
-            }
-            Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
-                return Ok(Err(Outage::useless(query)));
-            }
+        let texts = match texts(Query::txt(name.clone()), known)? {
+            Ok(texts) => texts,
+            Err(outage) => return Ok(Err(outage)),
+        };
+        match texts.iter().filter(|text| is_policy(text)).count() {
+            0 => {}
+            1 => return Ok(Ok(Dmarc::Published(name))),
+            _ => return Ok(Ok(Dmarc::Several(name))),
         }
     }
     Ok(Ok(Dmarc::Missing))
@@ -80,7 +69,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::model::dns::Trouble;
+    use crate::model::dns::{Answer, Records, Trouble};
 
     fn domain(text: &str) -> Domain {
         Domain::parse(text).unwrap()

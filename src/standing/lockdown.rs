@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-use super::Outage;
-use crate::model::dns::{Answer, DnsName, Known, Query, Records, Unknown};
+use super::{Look, texts};
+use crate::model::dns::{DnsName, Known, Query};
 use crate::model::domain::Domain;
 use crate::model::name::{Name, UserId, as_id};
 use crate::model::reply::escape;
@@ -89,34 +89,15 @@ impl fmt::Display for Lockdown {
     }
 }
 
-/// The question for the lockdown record of a domain. `None` where the name would be too long to
-/// exist. A record of a parent domain does not cover its children, so only one name is asked.
-pub fn query(label: &str, domain: &Domain) -> Option<Query> {
-    DnsName::below(label, domain).ok().map(Query::txt)
-}
-
-/// What the domain says.
-pub fn look(
-    label: &str,
-    domain: &Domain,
-    known: &Known,
-) -> Result<Result<Lockdown, Outage>, Unknown> {
-    let Some(query) = query(label, domain) else {
+/// What the domain says. A record of a parent domain does not cover its children, so only one name is
+/// asked.
+pub fn look(label: &str, domain: &Domain, known: &Known) -> Look<Lockdown> {
+    let Ok(name) = DnsName::below(label, domain) else {
+        // Too long to exist.
         return Ok(Ok(Lockdown::Open));
     };
-    Ok(match known.get(&query)? {
-        Answer::Trouble(trouble) => Err(Outage {
-            trouble: *trouble,
-            query,
-        }),
-        Answer::NoName | Answer::NoData => Ok(Lockdown::Open),
-        Answer::Records(Records::Txt(texts)) => {
-            Ok(read(texts.iter().map(std::convert::AsRef::as_ref)))
-        }
-        Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
-            Err(Outage::useless(query))
-        }
-    })
+    let texts = texts(Query::txt(name), known)?;
+    Ok(texts.map(|texts| read(texts.iter().map(AsRef::as_ref))))
 }
 
 /// Reads all text records at the name. Several add up; one that is ours and cannot be read locks

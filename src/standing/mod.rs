@@ -8,11 +8,12 @@ pub mod dmarc;
 pub mod lockdown;
 
 use std::fmt;
+use std::sync::Arc;
 
 use dmarc::Dmarc;
 use lockdown::Lockdown;
 
-use crate::model::dns::{DnsName, Known, Query, Trouble, Unknown};
+use crate::model::dns::{Answer, DnsName, Known, Query, Records, Trouble, Unknown};
 use crate::model::domain::Domain;
 use crate::spf::{self, Assessment, Identity, Requirement, Shelf};
 
@@ -44,6 +45,9 @@ impl Outage {
         }
     }
 }
+
+/// What a look at DNS comes to, once everything is known: a finding, or that there is none now.
+pub type Look<T> = Result<Result<T, Outage>, Unknown>;
 
 /// What a site asks of strangers' domains.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -158,6 +162,21 @@ fn look_at_stranger(
     };
     let (spf, dmarc) = both(spf, dmarc)?;
     Ok(Stranger { spf, dmarc })
+}
+
+/// The text records that a question finds; none where there is nothing.
+fn texts(query: Query, known: &Known) -> Look<&[Arc<[u8]>]> {
+    Ok(match known.get(&query)? {
+        Answer::Records(Records::Txt(texts)) => Ok(texts),
+        Answer::NoName | Answer::NoData => Ok(&[]),
+        Answer::Trouble(trouble) => Err(Outage {
+            trouble: *trouble,
+            query,
+        }),
+        Answer::Records(Records::Mx(_) | Records::A(_) | Records::Aaaa(_)) => {
+            Err(Outage::useless(query))
+        }
+    })
 }
 
 /// Two findings, or what at least one of them still has to ask.

@@ -1,7 +1,7 @@
 //! `domain check`: what the world sees of a domain, and the records that are missing.
 
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::host::{Host, runtime};
+use crate::cli::host::Host;
 use crate::cli::output::Output;
 use crate::cli::word;
 use crate::manage::checkup::{CheckupView, Health, VisitView, word as word_for};
@@ -43,11 +43,7 @@ fn ask(
 ) -> Result<Checkup, Failure> {
     let pending = record.filter(|record| record.verified_by.is_none());
     let token = pending.map(|record| record.token.as_str());
-    let runtime = runtime()?;
-    let resolver = host.resolver(&runtime)?;
-    let deadline = host.clock.instant() + resolver.budget();
-    let look = |known: &_| checkup::look(criteria, relay, domain, token, known);
-    Ok(runtime.block_on(resolver.gather(deadline, look)).value)
+    host.look_up(|known| checkup::look(criteria, relay, domain, token, known))
 }
 
 fn print(output: &mut Output, view: &CheckupView, relay: &Relay) {

@@ -1,7 +1,7 @@
 //! `domain verify`: looks for the challenge record, and verifies the claim if it is there.
 
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::host::{Host, runtime};
+use crate::cli::host::Host;
 use crate::cli::output::Output;
 use crate::manage::domain;
 use crate::manage::view::{ChallengeView, DomainView};
@@ -29,11 +29,7 @@ pub fn run(
 
 /// Asks DNS for the record.
 fn prove(host: &Host, claim: &DomainRecord) -> Result<(), Failure> {
-    let runtime = runtime()?;
-    let resolver = host.resolver(&runtime)?;
-    let deadline = host.clock.instant() + resolver.budget();
-    let look = |known: &_| challenge::look(&claim.domain, &claim.token, known);
-    let found = runtime.block_on(resolver.gather(deadline, look)).value;
+    let found = host.look_up(|known| challenge::look(&claim.domain, &claim.token, known))?;
     let ChallengeView { name, kind, value } = ChallengeView::from(claim);
     let wanted = format!("publish {name}. {kind} \"{value}\", then try again");
     let problem = match found {
