@@ -180,6 +180,7 @@ fn user(mode: Mode, grants: Vec<Grant>) -> User {
         check_from: CheckFrom::Both,
         enforce: Enforce::On,
         max_recipients: None,
+        quotas: Vec::new(),
         credential_version: 1,
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use jiff::civil::{Date, DateTime};
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan};
+use jiff::{Timestamp, ToSpan, ZonedDateTime};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use super::name::{Name, UserId};
 
 /// One limit. Zero stands for "counted, not limited".
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -51,6 +53,57 @@ pub enum Unit {
     Recipients,
 }
 
+/// Whose use is counted.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Subject {
+    /// One user.
+    User(UserId),
+    /// All users of an account together.
+    Account(Name),
+}
+
+/// What is counted together. A use belongs to its counter, whatever the limit is, and whether there
+/// is one just now.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub struct Counter {
+    /// Whose.
+    pub subject: Subject,
+    /// The stretch of time that it starts anew with.
+    pub window: Window,
+    /// What it counts.
+    pub unit: Unit,
+}
+
+/// What a counter of a subject holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Usage {
+    /// The stretch of time.
+    pub window: Window,
+    /// What it counts.
+    pub unit: Unit,
+    /// When the window began that it was last counted in; another may have begun since.
+    pub starts: Timestamp,
+    /// How much was used in that window.
+    pub used: u64,
+}
+
+/// Tells one message from all others, however often and by whichever way it is asked about.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct MessageKey(pub [u8; 16]);
+
+impl MessageKey {
+    /// For a message that nobody asks about twice.
+    pub fn unique() -> MessageKey {
+        MessageKey(*uuid::Uuid::now_v7().as_bytes())
+    }
+
+    /// From a digest of everything that tells the message from others.
+    pub fn of_digest(digest: &[u8; 32]) -> MessageKey {
+        let [key @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = *digest;
+        MessageKey(key)
+    }
+}
+
 /// A text that is not a quota.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
@@ -59,6 +112,16 @@ pub enum Unit {
 pub struct QuotaError(String);
 
 impl Window {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Window; 6] = [
+        Window::Minute,
+        Window::Hour,
+        Window::Day,
+        Window::Week,
+        Window::Month,
+        Window::Total,
+    ];
+
     const NAMES: [(Window, &'static str); 6] = [
         (Window::Minute, "minute"),
         (Window::Hour, "hour"),
@@ -68,31 +131,57 @@ impl Window {
         (Window::Total, "total"),
     ];
 
+    /// When the window that `now` lies in began. `total` has one beginning for ever.
+    pub fn starts_at(self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+        let local = now.to_zoned_datetime(zone.clone());
+        let date = local.date();
+        let first: Date = match self {
+            Window::Minute => return on_the_clock(&local, 60, 0).unwrap_or(Timestamp::MIN),
+            Window::Hour => return on_the_clock(&local, 3600, 0).unwrap_or(Timestamp::MIN),
+            Window::Day => date,
+            Window::Week => {
+                let days = i64::from(date.weekday().to_monday_zero_offset());
+                date.saturating_sub(days.days())
+            }
+            Window::Month => date.first_of_month(),
+            Window::Total => return Timestamp::UNIX_EPOCH,
+        };
+        midnight(first, zone).unwrap_or(Timestamp::MIN)
+    }
+
     /// When the window that `now` lies in ends; `None` for `total`, and at the end of time.
     pub fn resets_at(self, now: Timestamp, zone: &TimeZone) -> Option<Timestamp> {
         let local = now.to_zoned_datetime(zone.clone());
-        let day = |date: Date| Some(date.to_datetime(jiff::civil::Time::midnight()));
-        let end: Option<DateTime> = match self {
-            // Minutes and hours are counted on the instant, so that the hour that a clock change
-            // repeats is two windows and not one of two hours.
-            Window::Minute | Window::Hour => {
-                let length = if self == Window::Minute { 60 } else { 3600 };
-                let offset = i64::from(local.offset().seconds());
-                let local_seconds = now.as_second() + offset;
-                let next = (local_seconds.div_euclid(length) + 1) * length;
-                return Timestamp::from_second(next - offset).ok();
-            }
-            Window::Day => local.date().tomorrow().ok().and_then(day),
+        let date = local.date();
+        let next: Date = match self {
+            Window::Minute => return on_the_clock(&local, 60, 1),
+            Window::Hour => return on_the_clock(&local, 3600, 1),
+            Window::Day => date.tomorrow().ok()?,
             Window::Week => {
-                let days = 7 - i64::from(local.date().weekday().to_monday_zero_offset());
-                local.date().checked_add(days.days()).ok().and_then(day)
+                let days = 7 - i64::from(date.weekday().to_monday_zero_offset());
+                date.checked_add(days.days()).ok()?
             }
-            Window::Month => local.date().last_of_month().tomorrow().ok().and_then(day),
-            Window::Total => None,
+            Window::Month => date.last_of_month().tomorrow().ok()?,
+            Window::Total => return None,
         };
-        let end = zone.to_ambiguous_timestamp(end?).compatible().ok()?;
-        Some(end)
+        midnight(next, zone)
     }
+}
+
+/// The last moment at which the clock on the wall showed a whole multiple of `length` seconds, and
+/// `further` lengths on. Counted on the instant, so that the hour that a clock change repeats is two
+/// windows and not one of two hours.
+fn on_the_clock(local: &ZonedDateTime, length: i64, further: i64) -> Option<Timestamp> {
+    let offset = i64::from(local.offset().seconds());
+    let shown = local.timestamp().as_second() + offset;
+    let whole = (shown.div_euclid(length) + further) * length;
+    Timestamp::from_second(whole - offset).ok()
+}
+
+/// The first moment of a day.
+fn midnight(date: Date, zone: &TimeZone) -> Option<Timestamp> {
+    let midnight = date.to_datetime(Time::midnight());
+    zone.to_ambiguous_timestamp(midnight).compatible().ok()
 }
 
 impl fmt::Display for Window {
@@ -201,5 +290,174 @@ mod tests {
             );
         }
         assert_eq!(Window::Total.resets_at(now, &zone), None);
+    }
+
+    /// Beginning and end of the window that a time lies in.
+    fn bounds(window: Window, zone: &str, now: &str) -> (String, String) {
+        let zone = TimeZone::get(zone).unwrap();
+        let now = now.parse().unwrap();
+        let end = window.resets_at(now, &zone).unwrap();
+        (window.starts_at(now, &zone).to_string(), end.to_string())
+    }
+
+    /// A window, a zone, a time, and when the window that it lies in begins and ends.
+    const BOUNDS: &[(Window, &str, &str, &str, &str)] = &[
+        // The days on which summer time ends and begins have 25 and 23 hours.
+        (
+            Window::Day,
+            "Europe/Berlin",
+            "2026-10-25T12:00:00Z",
+            "2026-10-24T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            Window::Day,
+            "Europe/Berlin",
+            "2026-03-29T12:00:00Z",
+            "2026-03-28T23:00:00Z",
+            "2026-03-29T22:00:00Z",
+        ),
+        (
+            Window::Week,
+            "Europe/Berlin",
+            "2026-10-25T12:00:00Z",
+            "2026-10-18T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            Window::Week,
+            "Europe/Berlin",
+            "2026-10-18T22:00:00Z",
+            "2026-10-18T22:00:00Z",
+            "2026-10-25T23:00:00Z",
+        ),
+        (
+            Window::Month,
+            "Europe/Berlin",
+            "2026-03-31T21:59:59Z",
+            "2026-02-28T23:00:00Z",
+            "2026-03-31T22:00:00Z",
+        ),
+        (
+            Window::Month,
+            "UTC",
+            "2028-02-29T23:59:59Z",
+            "2028-02-01T00:00:00Z",
+            "2028-03-01T00:00:00Z",
+        ),
+        // The hour from 2 to 3 comes twice: two windows.
+        (
+            Window::Hour,
+            "Europe/Berlin",
+            "2026-10-25T00:30:00Z",
+            "2026-10-25T00:00:00Z",
+            "2026-10-25T01:00:00Z",
+        ),
+        (
+            Window::Hour,
+            "Europe/Berlin",
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T01:00:00Z",
+            "2026-10-25T02:00:00Z",
+        ),
+        // Zones that are half an hour, or three quarters, off.
+        (
+            Window::Hour,
+            "Asia/Kolkata",
+            "2026-07-01T12:29:59Z",
+            "2026-07-01T11:30:00Z",
+            "2026-07-01T12:30:00Z",
+        ),
+        (
+            Window::Hour,
+            "Asia/Kathmandu",
+            "2026-07-01T12:20:00Z",
+            "2026-07-01T12:15:00Z",
+            "2026-07-01T13:15:00Z",
+        ),
+        (
+            Window::Minute,
+            "Asia/Kolkata",
+            "2026-07-01T12:29:59Z",
+            "2026-07-01T12:29:00Z",
+            "2026-07-01T12:30:00Z",
+        ),
+        (
+            Window::Day,
+            "Asia/Kolkata",
+            "2026-07-01T18:30:00Z",
+            "2026-07-01T18:30:00Z",
+            "2026-07-02T18:30:00Z",
+        ),
+        // A day without a midnight begins at one.
+        (
+            Window::Day,
+            "Africa/Cairo",
+            "2026-04-24T12:00:00Z",
+            "2026-04-23T22:00:00Z",
+            "2026-04-24T21:00:00Z",
+        ),
+        // A midnight that comes twice begins one day.
+        (
+            Window::Day,
+            "America/Havana",
+            "2026-11-01T05:30:00Z",
+            "2026-11-01T04:00:00Z",
+            "2026-11-02T05:00:00Z",
+        ),
+    ];
+
+    #[test]
+    fn windows_begin_by_the_calendar() {
+        for (window, zone, now, begin, end) in BOUNDS {
+            let expected = ((*begin).to_owned(), (*end).to_owned());
+            assert_eq!(
+                bounds(*window, zone, now),
+                expected,
+                "{window} at {now} in {zone}"
+            );
+        }
+        let now: Timestamp = "2026-10-25T12:00:00Z".parse().unwrap();
+        let total = Window::Total.starts_at(now, &TimeZone::UTC);
+        assert_eq!(
+            total,
+            Window::Total.starts_at(Timestamp::UNIX_EPOCH, &TimeZone::UTC)
+        );
+    }
+
+    #[test]
+    fn every_moment_lies_in_its_window_and_windows_never_go_back() {
+        let windows = [
+            Window::Minute,
+            Window::Hour,
+            Window::Day,
+            Window::Week,
+            Window::Month,
+        ];
+        for zone in [
+            "UTC",
+            "Europe/Berlin",
+            "Australia/Lord_Howe",
+            "Africa/Cairo",
+            "America/Havana",
+            "Pacific/Apia",
+        ] {
+            let zone = TimeZone::get(zone).unwrap();
+            for window in windows {
+                let mut before = Timestamp::MIN;
+                // From the middle of December 2011, when Samoa had no 30th, a year on.
+                for step in 0..(366 * 48) {
+                    let now = Timestamp::from_second(1_323_900_000 + step * 1800 + 7).unwrap();
+                    let begin = window.starts_at(now, &zone);
+                    let end = window.resets_at(now, &zone).unwrap();
+                    assert!(
+                        begin <= now && now < end,
+                        "{window} at {now}: {begin} to {end}"
+                    );
+                    assert!(before <= begin, "{window} at {now}: {before}, then {begin}");
+                    before = begin;
+                }
+            }
+        }
     }
 }

@@ -98,6 +98,8 @@ pub struct User {
     pub enforce: Enforce,
     /// The most recipients that one message may have.
     pub max_recipients: Option<u32>,
+    /// Its own limits, one a window and unit.
+    pub quotas: Vec<Quota>,
     /// Raised by every change that must end remembered logins: password, suspension, networks.
     pub credential_version: u64,
 }
@@ -109,8 +111,6 @@ pub struct UserRecord {
     pub user: User,
     /// Extra logins, beside the name.
     pub logins: Vec<Login>,
-    /// Limits.
-    pub quotas: Vec<Quota>,
     /// The operator's own words.
     pub note: String,
     /// Why it is suspended; empty otherwise, or where nobody said.
@@ -134,6 +134,15 @@ pub struct Account {
     pub quotas: Vec<Quota>,
     /// When it was added.
     pub created_at: Timestamp,
+}
+
+/// What decisions read of an account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AccountTerms {
+    /// What it may use.
+    pub plan: Plan,
+    /// Shared by all its users.
+    pub quotas: Vec<Quota>,
 }
 
 /// The account of hosts that have only one.

@@ -21,7 +21,8 @@ use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
-use crate::model::user::{Account, DomainRecord, Ownership, Plan, User, UserRecord};
+use crate::model::quota::{Counter, MessageKey, Subject, Usage};
+use crate::model::user::{Account, AccountTerms, DomainRecord, Ownership, User, UserRecord};
 
 /// Starts to open the configured store and returns at once: for the daemon, which must answer
 /// before the store is there. Questions wait for it, at most some seconds; trouble with it is
@@ -72,6 +73,57 @@ pub struct Use {
     pub network: Option<IpNet>,
 }
 
+/// What one message adds to one counter.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Due {
+    /// Where it is counted.
+    pub counter: Counter,
+    /// When the window began in which the message comes. One that is later than the counter's own
+    /// opens a new window, whose use is 0. An earlier one (a clock that went back) counts into the
+    /// counter's own.
+    pub starts: Timestamp,
+    /// How much; beyond `u32::MAX` it is taken for that.
+    pub amount: u64,
+    /// The most that the counter may hold after it; 0: counted, not limited.
+    pub limit: u64,
+}
+
+/// What an accepted message costs: all of it, or nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Charge {
+    /// The message.
+    pub key: MessageKey,
+    /// When it was accepted. For whoever reads the store; nothing is computed from it.
+    pub at: Timestamp,
+    /// Everything that it counts into.
+    pub dues: Vec<Due>,
+}
+
+/// What came of a charge.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Charged {
+    /// It is durable.
+    Done,
+    /// This message was charged before, and that is durable; nothing was added.
+    Already,
+    /// It does not fit: nothing was added.
+    Over {
+        /// The place of the first due that does not fit.
+        due: usize,
+        /// What its counter holds.
+        used: u64,
+    },
+}
+
+/// Who set counters to 0.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reset {
+    /// When.
+    pub at: Timestamp,
+    /// In the operator's words.
+    pub by: String,
+}
+
 /// Something that operators changed: what was remembered of it is to be forgotten.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Change {
@@ -81,6 +133,8 @@ pub enum Change {
     Domain(Domain),
     /// Plan or quotas of this account.
     Account(Name),
+    /// The uses of this subject were set to 0. Of interest to the store alone, whose answers know it.
+    Quota(Subject),
     /// Too much to list, or unknown.
     Everything,
 }
@@ -102,8 +156,8 @@ pub trait Store: Send + Sync + 'static {
     /// On which account exactly this name is verified.
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>>;
 
-    /// The plan of an account.
-    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>>;
+    /// Plan and quotas of an account.
+    fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>>;
 
     /// The password hash of a user.
     fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>>;
@@ -117,6 +171,19 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces a hash by one of the same password with the present parameters, unless the
     /// credential has changed meanwhile. Ends no remembered login.
     fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()>;
+
+    /// Charges a message, unless it was charged before (which is known for ten minutes at least, if
+    /// less than a million dues came after it) or does not fit. Exact, however many are asked at once. Answers
+    /// when the charge is durable; after an error nothing was charged, as far as that can be known.
+    /// A charge without dues is done, and not remembered.
+    fn charge(&self, charge: Charge) -> Answer<'_, Charged>;
+
+    /// What these counters hold in the windows that began then: 0 where a counter is in an earlier
+    /// window, and what it holds in its own where that is later. Ready at once in the usual case.
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>>;
+
+    /// Whether this message has been charged, as far as [`Store::charge`] knows.
+    fn is_charged(&self, key: MessageKey) -> Answer<'_, bool>;
 
     /// The changes made after number `after`, by whatever process. A number that was never given
     /// (`u64::MAX`) asks for the newest number: the answer is [`Change::Everything`].
@@ -136,6 +203,10 @@ pub trait Store: Send + Sync + 'static {
 
 /// What is done inside a transaction.
 pub type Work<'a> = dyn FnMut(&mut dyn Transaction) -> Result<(), ManageError> + 'a;
+
+/// What is done with each user of a listing. It may look up more in the same transaction, and must
+/// not write.
+pub type Visit<'a> = dyn FnMut(&mut dyn Transaction, UserRecord) -> Result<(), ManageError> + 'a;
 
 /// Why an operator's wish was not done.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -187,7 +258,7 @@ pub trait Transaction {
     fn account_size(&mut self, name: &Name) -> Result<(u64, u64), StoreError>;
     /// Keeps an account.
     fn put_account(&mut self, account: &Account) -> Result<(), StoreError>;
-    /// Forgets an account that owns nothing.
+    /// Forgets an account that owns nothing, and its uses.
     fn remove_account(&mut self, name: &Name) -> Result<(), StoreError>;
 
     /// Domains, by name: of one account or of all.
@@ -206,11 +277,7 @@ pub trait Transaction {
     /// Whose name or extra login this is.
     fn login_owner(&mut self, login: &Login) -> Result<Option<UserId>, StoreError>;
     /// Shows users by name, one after the other, without holding them all.
-    fn each_user(
-        &mut self,
-        filter: &UserFilter,
-        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
-    ) -> Result<(), ManageError>;
+    fn each_user(&mut self, filter: &UserFilter, visit: &mut Visit<'_>) -> Result<(), ManageError>;
     /// Users of an account that have a grant on this domain or on a name below it.
     fn users_granted_under(
         &mut self,
@@ -221,6 +288,17 @@ pub trait Transaction {
     fn put_user(&mut self, user: &UserRecord, hash: Option<&str>) -> Result<(), StoreError>;
     /// The password hash of a user.
     fn password_hash(&mut self, id: UserId) -> Result<Option<String>, StoreError>;
-    /// Forgets a user, its logins and its hash.
+    /// Forgets a user, its logins, its hash and its uses.
     fn remove_user(&mut self, id: UserId) -> Result<(), StoreError>;
+
+    /// What the counters of a subject hold, each in its own window; those that were never charged
+    /// may be missing. Asked about many subjects in one transaction, it reads what takes long once.
+    fn uses(&mut self, subject: &Subject) -> Result<Vec<Usage>, StoreError>;
+    /// What a counter holds in the window that began then, as [`Store::used`] has it.
+    fn used(&mut self, counter: &Counter, starts: Timestamp) -> Result<u64, StoreError>;
+    /// Sets all counters of a subject to 0, whichever windows they are in, and keeps who did that.
+    /// How many held something.
+    fn reset(&mut self, subject: &Subject, by: &str, at: Timestamp) -> Result<u64, StoreError>;
+    /// The last reset of a subject that is still there.
+    fn last_reset(&mut self, subject: &Subject) -> Result<Option<Reset>, StoreError>;
 }

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,14 +13,15 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use crate::sample::*;
+use crate::small_disk::SmallDisk;
 
-fn place() -> (TempDir, PathBuf) {
+pub fn place() -> (TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("outgate.db");
     (directory, path)
 }
 
-fn open(path: &Path) -> Arc<dyn Store> {
+pub fn open(path: &Path) -> Arc<dyn Store> {
     Arc::new(SqliteStore::open(path).unwrap())
 }
 
@@ -33,7 +33,7 @@ fn refusal(path: &Path) -> String {
     }
 }
 
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(format!("{}{suffix}", path.display()))
 }
 
@@ -46,7 +46,7 @@ fn used(record: &UserRecord, second: i64) -> Use {
 }
 
 /// Asks again until the answer is right; fails after ten seconds, the longest that recovery may take.
-async fn recovers(ask: impl AsyncFn() -> bool) {
+pub async fn recovers(ask: impl AsyncFn() -> bool) {
     let mut look = tokio::time::interval(Duration::from_millis(20));
     let all = async {
         while !ask().await {
@@ -214,7 +214,7 @@ async fn a_command_waits_for_a_database_that_is_free_soon() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "measures the real patience")]
-fn started() -> Instant {
+pub fn started() -> Instant {
     Instant::now()
 }
 
@@ -372,37 +372,6 @@ async fn closing_finishes_what_was_handed_over() {
     }
 }
 
-/// A small file system of its own; `None` where this user may not mount one.
-struct SmallDisk(TempDir);
-
-impl SmallDisk {
-    fn mount() -> Option<SmallDisk> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "outgate-test"])
-            .arg(directory.path())
-            .output();
-        mounted
-            .is_ok_and(|output| output.status.success())
-            .then(|| SmallDisk(directory))
-    }
-}
-
-impl SmallDisk {
-    fn remount(&self, how: &str) {
-        let mut mount = Command::new("mount");
-        mount.args(["-o", how]).arg(self.0.path());
-        assert!(mount.status().unwrap().success());
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let unmounted = Command::new("umount").arg("-l").arg(self.0.path()).status();
-        assert!(unmounted.unwrap().success());
-    }
-}
-
 #[tokio::test]
 async fn on_a_full_disk_reads_go_on_and_writes_return_with_the_space() {
     // The writer's own test covers this error where nothing can be mounted.
@@ -410,11 +379,11 @@ async fn on_a_full_disk_reads_go_on_and_writes_return_with_the_space() {
         eprintln!("skipped: this user may not mount a file system");
         return;
     };
-    let path = disk.0.path().join("outgate.db");
+    let path = disk.path().join("outgate.db");
     let store = open(&path);
     let record = user("shop");
     put(&store, &[&record]);
-    let ballast = disk.0.path().join("ballast");
+    let ballast = disk.path().join("ballast");
     // Fails when the disk is full, as it should.
     fs::write(&ballast, vec![0; 2 << 20]).unwrap_err();
     let mut big = rich_user("big");
@@ -446,7 +415,7 @@ async fn a_database_that_may_not_be_written_is_used_as_soon_as_it_may() {
         eprintln!("skipped: this user may not mount a file system");
         return;
     };
-    let path = disk.0.path().join("outgate.db");
+    let path = disk.path().join("outgate.db");
     put(&open(&path), &[&user("shop")]);
     disk.remount("remount,ro");
     let store = SqliteStore::start(&path).unwrap();

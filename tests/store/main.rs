@@ -7,4 +7,10 @@
 
 mod conformance;
 mod file;
+mod kill;
+mod ledger;
+mod properties;
 mod sample;
+#[path = "../small_disk/mod.rs"]
+mod small_disk;
+mod uses;

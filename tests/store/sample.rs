@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use outgate::model::domain::Domain;
 use outgate::model::grant::Grant;
 use outgate::model::name::{Login, Name, UserId};
+use outgate::model::quota::{Counter, MessageKey, Subject, Unit, Window};
 use outgate::model::user::{
     Account, CheckFrom, DomainRecord, Enforce, Mode, Plan, Status, User, UserRecord, VerifiedBy,
 };
-use outgate::store::{Change, ManageError, Store, StoreError, Transaction};
+use outgate::store::{Change, Charge, Due, ManageError, Store, StoreError, Transaction};
 
 pub fn name(text: &str) -> Name {
     text.parse().unwrap()
@@ -61,10 +62,10 @@ pub fn user(text: &str) -> UserRecord {
             check_from: CheckFrom::Both,
             enforce: Enforce::On,
             max_recipients: None,
+            quotas: Vec::new(),
             credential_version: 1,
         },
         logins: Vec::new(),
-        quotas: Vec::new(),
         note: String::new(),
         suspended_reason: String::new(),
         created_at: at(0),
@@ -87,7 +88,7 @@ pub fn rich_user(text: &str) -> UserRecord {
     record.user.max_recipients = Some(u32::MAX);
     record.user.credential_version = 77;
     record.logins = vec![login("юзер@пример.рф"), login("');drop\\table?1--")];
-    record.quotas = ["0/total", "9223372036854775807/minute recipients"]
+    record.user.quotas = ["0/total", "9223372036854775807/minute recipients"]
         .map(|text| text.parse().unwrap())
         .into();
     record.note = "a \"note\"\nwith \0 and ünïcode 🦀".to_owned();
@@ -145,7 +146,53 @@ pub fn logins_of(changes: &[Change]) -> Vec<&str> {
         .iter()
         .filter_map(|change| match change {
             Change::Login(login) => Some(login.as_str()),
-            Change::Domain(_) | Change::Account(_) | Change::Everything => None,
+            Change::Domain(_) | Change::Account(_) | Change::Quota(_) | Change::Everything => None,
         })
         .collect()
+}
+
+pub fn subject(record: &UserRecord) -> Subject {
+    Subject::User(record.user.id)
+}
+
+pub fn shared(account: &str) -> Subject {
+    Subject::Account(name(account))
+}
+
+pub fn counter(subject: &Subject, window: Window) -> Counter {
+    Counter {
+        subject: subject.clone(),
+        window,
+        unit: Unit::Messages,
+    }
+}
+
+/// One message more, in a window that began then.
+pub fn due(counter: &Counter, second: i64, limit: u64) -> Due {
+    Due {
+        counter: counter.clone(),
+        starts: at(second),
+        amount: 1,
+        limit,
+    }
+}
+
+pub fn message(number: u64) -> MessageKey {
+    MessageKey((u128::from(number) << 64 | 7).to_be_bytes())
+}
+
+pub fn charge(number: u64, dues: &[Due]) -> Charge {
+    Charge {
+        key: message(number),
+        at: at(0),
+        dues: dues.into(),
+    }
+}
+
+/// What one counter holds.
+pub async fn used(store: &Arc<dyn Store>, counter: &Counter, second: i64) -> u64 {
+    let asked = [(counter.clone(), at(second))];
+    let used = store.used(&asked).await.unwrap();
+    assert_eq!(used.len(), 1);
+    used[0]
 }

@@ -3,22 +3,27 @@
 //! Readers see an immutable state; a transaction works on a copy of it that replaces it when all
 //! went well, so rolling back is dropping the copy. Nothing here waits, but for one writer at a time.
 
+mod tally;
 mod transaction;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use self::tally::Tally;
 use self::transaction::MemoryTransaction;
 use super::changed::{Changed, MAX_LISTED};
-use super::{Answer, Change, Changes, Credential, ManageError, Store, StoreError, Use, Work};
+use super::{
+    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
+use crate::model::quota::{Counter, MessageKey};
 use crate::model::user::{
-    Account, DEFAULT_ACCOUNT, DomainRecord, Ownership, Plan, User, UserRecord,
+    Account, AccountTerms, DEFAULT_ACCOUNT, DomainRecord, Ownership, Plan, User, UserRecord,
 };
 
 /// How many changes are kept at least.
@@ -29,6 +34,8 @@ pub struct MemoryStore {
     state: ArcSwap<State>,
     /// Held by the one transaction that may be under way.
     writing: Mutex<()>,
+    /// Beside the state, so that a charge copies nothing.
+    tally: Mutex<Tally>,
 }
 
 /// All there is.
@@ -68,12 +75,17 @@ impl MemoryStore {
         MemoryStore {
             state: ArcSwap::from_pointee(state),
             writing: Mutex::default(),
+            tally: Mutex::default(),
         }
     }
 
     fn answer<T: Send + 'static>(&self, ask: impl FnOnce(&State) -> T) -> Answer<'_, T> {
         let answer = ask(&self.state.load());
         Box::pin(std::future::ready(Ok(answer)))
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn alter(&self, alter: impl FnOnce(&mut State)) {
@@ -111,8 +123,14 @@ impl Store for MemoryStore {
         })
     }
 
-    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
-        self.answer(|state| state.accounts.get(account).map(|found| found.plan))
+    fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>> {
+        self.answer(|state| {
+            let found = state.accounts.get(account)?;
+            Some(AccountTerms {
+                plan: found.plan,
+                quotas: found.quotas.clone(),
+            })
+        })
     }
 
     fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
@@ -149,6 +167,25 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(())))
     }
 
+    fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
+        let charged = self.tally().charge(&charge);
+        Box::pin(std::future::ready(Ok(charged)))
+    }
+
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        let tally = self.tally();
+        let used = counters
+            .iter()
+            .map(|(counter, starts)| tally.used(counter, *starts))
+            .collect();
+        Box::pin(std::future::ready(Ok(used)))
+    }
+
+    fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
+        let known = self.tally().is_charged(key);
+        Box::pin(std::future::ready(Ok(known)))
+    }
+
     fn changes(&self, after: u64) -> Answer<'_, Changes> {
         self.answer(|state| state.changes_after(after))
     }
@@ -157,13 +194,21 @@ impl Store for MemoryStore {
         let _alone = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut transaction = MemoryTransaction {
             state: State::clone(&self.state.load()),
+            tally: &self.tally,
+            forgotten: HashMap::new(),
             changed: Changed::default(),
             writable: true,
         };
         work(&mut transaction)?;
         let MemoryTransaction {
-            mut state, changed, ..
+            mut state,
+            forgotten,
+            changed,
+            ..
         } = transaction;
+        for (subject, forgetting) in forgotten {
+            self.tally().forget(subject, forgetting);
+        }
         state.changes.extend(changed.into_list());
         let surplus = state.changes.len().saturating_sub(KEPT_CHANGES);
         state.changes.drain(..surplus);
@@ -175,6 +220,8 @@ impl Store for MemoryStore {
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
         work(&mut MemoryTransaction {
             state: State::clone(&self.state.load()),
+            tally: &self.tally,
+            forgotten: HashMap::new(),
             changed: Changed::default(),
             writable: false,
         })

@@ -1,25 +1,45 @@
 //! Whole records in memory: a transaction on a copy of the state.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
+use super::tally::{Forgetting, Tally};
 use super::{Entry, State, broken, logins};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
+use crate::model::quota::{Counter, Subject, Usage};
 use crate::model::user::{Account, DomainRecord, User, UserRecord};
 use crate::store::changed::Changed;
-use crate::store::{Change, ManageError, StoreError, Transaction, UserFilter};
+use crate::store::{Change, ManageError, Reset, StoreError, Transaction, UserFilter, Visit};
 
 /// What a transaction has done so far.
-pub struct MemoryTransaction {
+pub struct MemoryTransaction<'a> {
     /// The copy.
     pub state: State,
+    /// What was charged. Not copied: what happens to it waits in `forgotten`.
+    pub tally: &'a Mutex<Tally>,
+    /// Subjects whose uses go when all goes well.
+    pub forgotten: HashMap<Subject, Forgetting>,
     /// What is other than it was.
     pub changed: Changed,
     /// Whether this is more than a view.
     pub writable: bool,
 }
 
-impl MemoryTransaction {
+impl MemoryTransaction<'_> {
+    fn tally<T>(&self, read: impl FnOnce(&Tally) -> T) -> T {
+        read(&self.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn forget(&mut self, subject: Subject, forgetting: Forgetting) {
+        if self.tally(|tally| tally.held(&subject)) > 0 {
+            self.changed.note(Change::Quota(subject.clone()));
+        }
+        self.forgotten.insert(subject, forgetting);
+    }
+
     fn writing(&mut self) -> Result<&mut State, StoreError> {
         if self.writable {
             Ok(&mut self.state)
@@ -48,7 +68,7 @@ impl MemoryTransaction {
     }
 }
 
-impl Transaction for MemoryTransaction {
+impl Transaction for MemoryTransaction<'_> {
     fn accounts(&mut self) -> Result<Vec<Account>, StoreError> {
         Ok(self.state.accounts.values().cloned().collect())
     }
@@ -80,6 +100,7 @@ impl Transaction for MemoryTransaction {
         }
         if self.writing()?.accounts.remove(name).is_some() {
             self.changed.note(Change::Account(name.clone()));
+            self.forget(Subject::Account(name.clone()), Forgetting::Removed);
         }
         Ok(())
     }
@@ -131,13 +152,10 @@ impl Transaction for MemoryTransaction {
         Ok(self.state.logins.get(login).copied())
     }
 
-    fn each_user(
-        &mut self,
-        filter: &UserFilter,
-        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
-    ) -> Result<(), ManageError> {
-        for id in self.state.names.values() {
-            let Some(record) = self.record(Some(id)) else {
+    fn each_user(&mut self, filter: &UserFilter, visit: &mut Visit<'_>) -> Result<(), ManageError> {
+        let ids: Vec<UserId> = self.state.names.values().copied().collect();
+        for id in ids {
+            let Some(record) = self.record(Some(&id)) else {
                 continue;
             };
             let of_account = filter
@@ -148,7 +166,7 @@ impl Transaction for MemoryTransaction {
                 .unused_since
                 .is_none_or(|since| record.last_used_at.unwrap_or(record.created_at) < since);
             if of_account && unused {
-                visit(record)?;
+                visit(self, record)?;
             }
         }
         Ok(())
@@ -197,8 +215,43 @@ impl Transaction for MemoryTransaction {
     }
 
     fn remove_user(&mut self, id: UserId) -> Result<(), StoreError> {
-        self.take_user(id)?;
-        self.state.networks.retain(|(user, _), _| *user != id);
+        if self.take_user(id)?.is_some() {
+            self.state.networks.retain(|(user, _), _| *user != id);
+            self.forget(Subject::User(id), Forgetting::Removed);
+        }
         Ok(())
+    }
+
+    fn uses(&mut self, subject: &Subject) -> Result<Vec<Usage>, StoreError> {
+        if self.forgotten.contains_key(subject) {
+            return Ok(Vec::new());
+        }
+        Ok(self.tally(|tally| tally.uses(subject)))
+    }
+
+    fn used(&mut self, counter: &Counter, starts: Timestamp) -> Result<u64, StoreError> {
+        if self.forgotten.contains_key(&counter.subject) {
+            return Ok(0);
+        }
+        Ok(self.tally(|tally| tally.used(counter, starts)))
+    }
+
+    fn reset(&mut self, subject: &Subject, by: &str, at: Timestamp) -> Result<u64, StoreError> {
+        self.writing()?;
+        let held = match self.forgotten.contains_key(subject) {
+            true => 0,
+            false => self.tally(|tally| tally.held(subject)),
+        };
+        let by = by.to_owned();
+        self.forget(subject.clone(), Forgetting::Reset(Reset { at, by }));
+        Ok(held as u64)
+    }
+
+    fn last_reset(&mut self, subject: &Subject) -> Result<Option<Reset>, StoreError> {
+        match self.forgotten.get(subject) {
+            Some(Forgetting::Reset(reset)) => Ok(Some(reset.clone())),
+            Some(Forgetting::Removed) => Ok(None),
+            None => Ok(self.tally(|tally| tally.last_reset(subject).cloned())),
+        }
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::store::StoreError;
 
 /// How long a connection waits for a lock of somebody else.
-const BUSY: Duration = Duration::from_secs(2);
+pub const BUSY: Duration = Duration::from_secs(2);
 /// How long anybody waits for the database to be opened.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The log of changes shrinks to this size when it has been worked in.
@@ -59,6 +59,11 @@ impl Database {
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
         }
+    }
+
+    /// The monotonic time.
+    pub fn now(&self) -> Instant {
+        self.clock.instant()
     }
 
     /// Until when a question asked now may wait for the opening.

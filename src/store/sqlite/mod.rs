@@ -6,6 +6,8 @@
 
 mod database;
 mod file;
+mod job;
+mod ledger;
 mod questions;
 mod queue;
 mod readers;
@@ -16,6 +18,7 @@ mod transaction;
 mod users;
 mod writer;
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -26,14 +29,19 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use self::database::{Access, Database};
+use self::job::{Job, Reply};
+pub use self::ledger::Upkeep;
+use self::ledger::{Folding, Ledger, Live, Recalled};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
-use self::writer::Job;
-use super::{Answer, Changes, Credential, ManageError, Store, StoreError, Use, Work};
+use super::{
+    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
-use crate::model::user::{Ownership, Plan, User};
+use crate::model::quota::{Counter, MessageKey};
+use crate::model::user::{AccountTerms, Ownership, User};
 
 /// At most so many questions wait for a reader; each is answered in some microseconds.
 const MAX_QUESTIONS: usize = 65_536;
@@ -48,6 +56,8 @@ pub struct SqliteStore {
     database: Arc<Database>,
     questions: Arc<Queue<Question>>,
     jobs: Arc<Queue<Job>>,
+    /// What is known of uses.
+    live: Arc<Live>,
     /// The writer, then the readers.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -55,28 +65,43 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Starts to open a database, and returns at once: for the daemon. Makes the file if there
     /// is none. Questions wait for the opening, at most some seconds; an opening that fails is
-    /// tried again until it works.
+    /// tried again until it works. Keeps the ledger of uses in memory, and folds it.
     pub fn start(path: &Path) -> Result<SqliteStore, StoreError> {
+        SqliteStore::start_folding(path, Upkeep::default())
+    }
+
+    /// Like [`SqliteStore::start`], with other figures.
+    pub fn start_folding(path: &Path, upkeep: Upkeep) -> Result<SqliteStore, StoreError> {
+        SqliteStore::launch(path, Some(upkeep))
+    }
+
+    /// Opens a database and waits for that: for commands, which have nothing else to do. Reads
+    /// the ledger of uses when somebody asks for it.
+    pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
+        let store = SqliteStore::launch(path, None)?;
+        store.database.insist()?;
+        Ok(store)
+    }
+
+    fn launch(path: &Path, upkeep: Option<Upkeep>) -> Result<SqliteStore, StoreError> {
         let store = SqliteStore {
             database: Arc::new(Database::new(path)),
             questions: Arc::new(Queue::new(MAX_QUESTIONS)),
             jobs: Arc::new(Queue::new(MAX_JOBS)),
+            live: Arc::new(Live::new()),
             threads: Mutex::default(),
         };
         let (database, jobs) = (store.database.clone(), store.jobs.clone());
-        store.spawn("store-writer", move || writer::run(&database, &jobs))?;
+        let ledger = Ledger::new(store.live.clone());
+        let folding = upkeep.map(|upkeep| Folding::new(upkeep, database.now()));
+        store.spawn("store-writer", move || {
+            writer::run(&database, &jobs, ledger, folding);
+        })?;
         let cores = thread::available_parallelism().map_or(2, usize::from);
         for _ in 0..cores.clamp(2, 8) {
             let (database, questions) = (store.database.clone(), store.questions.clone());
             store.spawn("store-reader", move || readers::run(&database, &questions))?;
         }
-        Ok(store)
-    }
-
-    /// Opens a database and waits for that: for commands, which have nothing else to do.
-    pub fn open(path: &Path) -> Result<SqliteStore, StoreError> {
-        let store = SqliteStore::start(path)?;
-        store.database.insist()?;
         Ok(store)
     }
 
@@ -135,10 +160,52 @@ impl SqliteStore {
         &self,
         run: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Result<(), StoreError> {
-        let (reply, answer) = oneshot::channel();
         let run = Box::new(run);
-        self.handed_over(self.jobs.push(Job { run, reply }))?;
-        answer.await.map_err(|_| broken_off())?
+        self.order(|reply| Job::Write { run, reply }).await
+    }
+
+    /// Gives the writer a job, now; what comes of it.
+    fn order<T>(
+        &self,
+        job: impl FnOnce(Reply<T>) -> Job,
+    ) -> impl Future<Output = Result<T, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let handed_over = self.handed_over(self.jobs.push(job(reply)));
+        async move {
+            handed_over?;
+            answer.await.map_err(|_| broken_off())?
+        }
+    }
+
+    /// Has the writer say what counters hold.
+    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<u64>, StoreError> {
+        self.order(|reply| Job::Recall { counters, reply }).await
+    }
+
+    /// Says what counters hold, some of which are in the tables alone.
+    async fn learn(
+        &self,
+        counters: &[(Counter, Timestamp)],
+        missing: Vec<Counter>,
+        epoch: u64,
+    ) -> Result<Vec<u64>, StoreError> {
+        let read = |tables: &Connection, counter: Counter| {
+            let base = ledger::base(tables, &counter)?;
+            Ok((counter, base))
+        };
+        let folded = self
+            .look_up(move |tables| {
+                missing
+                    .into_iter()
+                    .map(|counter| read(tables, counter))
+                    .collect()
+            })
+            .await?;
+        match self.live.learn(folded, epoch, counters) {
+            Recalled::All(used) => Ok(used),
+            // It changed meanwhile, or memory is full.
+            Recalled::Missing { .. } | Recalled::Nothing => self.recall(counters.to_vec()).await,
+        }
     }
 
     fn handed_over(&self, pushed: Result<(), Refused>) -> Result<(), StoreError> {
@@ -185,9 +252,9 @@ impl Store for SqliteStore {
         Box::pin(self.look_up(move |connection| questions::ownership(connection, &domain)))
     }
 
-    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
+    fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>> {
         let account = account.clone();
-        Box::pin(self.look_up(move |connection| questions::plan(connection, &account)))
+        Box::pin(self.look_up(move |connection| questions::terms(connection, &account)))
     }
 
     fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
@@ -212,13 +279,60 @@ impl Store for SqliteStore {
         )
     }
 
+    fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
+        // What memory knows is durable: a repetition waits for nobody, not even for a locked file.
+        if !charge.dues.is_empty() && self.live.is_charged(&charge.key) == Some(true) {
+            return Box::pin(std::future::ready(Ok(Charged::Already)));
+        }
+        Box::pin(async move { self.order(|reply| Job::Charge { charge, reply }).await })
+    }
+
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        match self.live.recall(counters) {
+            Recalled::All(used) => Box::pin(std::future::ready(Ok(used))),
+            Recalled::Missing {
+                counters: missing,
+                epoch,
+            } => Box::pin(self.learn(counters, missing, epoch)),
+            Recalled::Nothing => Box::pin(self.recall(counters.to_vec())),
+        }
+    }
+
+    fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
+        if let Some(known) = self.live.is_charged(&key) {
+            return Box::pin(std::future::ready(Ok(known)));
+        }
+        Box::pin(async move {
+            // Loads what is known, which then answers; if it is lost again at once, that is trouble.
+            self.recall(Vec::new()).await?;
+            let known = self.live.is_charged(&key);
+            known.ok_or_else(|| StoreError::Busy("the ledger is being read: try again".to_owned()))
+        })
+    }
+
     fn changes(&self, after: u64) -> Answer<'_, Changes> {
         let database = self.database.clone();
-        Box::pin(self.ask(move |reader| {
+        let changes = self.ask(move |reader| {
             // Whoever watches for changes is told of a lost file too.
             reader.identity.check()?;
             questions::changes(reader.connection, after).map_err(|error| database.trouble(&error))
-        }))
+        });
+        Box::pin(async move {
+            let changes = changes.await?;
+            let of_uses = |change: &Change| match change {
+                Change::Quota(_) | Change::Everything => true,
+                Change::Login(_) | Change::Domain(_) | Change::Account(_) => false,
+            };
+            // Whoever has heard of a reset finds it done.
+            if changes.changes.iter().any(of_uses) {
+                let caught_up = self.order(|reply| Job::CatchUp { reply });
+                // What is still being read is said by nobody before that is done.
+                if self.live.is_loaded() {
+                    caught_up.await?;
+                }
+            }
+            Ok(changes)
+        })
     }
 
     fn transact(&self, work: &mut Work<'_>) -> Result<(), ManageError> {

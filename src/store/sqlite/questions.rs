@@ -8,7 +8,8 @@ use super::rows;
 use super::statements as sql;
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
-use crate::model::user::{Ownership, Plan, User};
+use crate::model::quota::Subject;
+use crate::model::user::{AccountTerms, Ownership, User};
 use crate::store::changed::{Changed, MAX_LISTED};
 use crate::store::{Change, Changes, Credential, Use};
 
@@ -26,10 +27,9 @@ pub fn ownership(connection: &Connection, name: &Domain) -> rusqlite::Result<Opt
     one(connection, sql::OWNERSHIP, [name.as_str()], rows::ownership)
 }
 
-/// See [`crate::store::Store::plan`].
-pub fn plan(connection: &Connection, account: &Name) -> rusqlite::Result<Option<Plan>> {
-    let plan = |row: &Row<'_>| rows::word(row, 0);
-    one(connection, sql::PLAN, [account.as_str()], plan)
+/// See [`crate::store::Store::terms`].
+pub fn terms(connection: &Connection, account: &Name) -> rusqlite::Result<Option<AccountTerms>> {
+    one(connection, sql::TERMS, [account.as_str()], rows::terms)
 }
 
 /// See [`crate::store::Store::credential`].
@@ -123,6 +123,8 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         "login" => Change::Login(rows::parsed(row, 1)?),
         "domain" => Change::Domain(rows::parsed(row, 1)?),
         "account" => Change::Account(rows::parsed(row, 1)?),
+        "user-quota" => Change::Quota(Subject::User(UserId(rows::parsed(row, 1)?))),
+        "account-quota" => Change::Quota(Subject::Account(rows::parsed(row, 1)?)),
         // Also what a newer outgate may write one day: forgetting too much is always right.
         _ => Change::Everything,
     })

@@ -14,6 +14,8 @@ pub struct Queue<T> {
 struct Inner<T> {
     waiting: VecDeque<T>,
     closed: bool,
+    /// Takers that sleep. Waking costs a call of the system even if nobody sleeps.
+    asleep: usize,
 }
 
 /// What a taker gets.
@@ -42,6 +44,7 @@ impl<T> Queue<T> {
             inner: Mutex::new(Inner {
                 waiting: VecDeque::new(),
                 closed: false,
+                asleep: 0,
             }),
             arrived: Condvar::new(),
             room,
@@ -58,31 +61,53 @@ impl<T> Queue<T> {
             return Err(Refused::Full);
         }
         inner.waiting.push_back(item);
-        self.arrived.notify_one();
+        let asleep = inner.asleep > 0;
+        drop(inner);
+        if asleep {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 
     /// Takes the oldest one; waits for it for ever, or for so long.
     pub fn next(&self, patience: Option<Duration>) -> Next<T> {
-        let idle = |inner: &mut Inner<T>| inner.waiting.is_empty() && !inner.closed;
-        let inner = self.lock();
-        let mut inner = match patience {
-            None => self
-                .arrived
-                .wait_while(inner, idle)
-                .unwrap_or_else(PoisonError::into_inner),
-            Some(patience) => {
-                self.arrived
-                    .wait_timeout_while(inner, patience, idle)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0
-            }
-        };
+        let mut inner = self.await_item(patience);
         match inner.waiting.pop_front() {
             Some(item) => Next::Item(item),
             None if inner.closed => Next::Closed,
             None => Next::Nothing,
         }
+    }
+
+    /// Like [`Queue::next`], and takes what else waits along, at most `most` in all.
+    pub fn next_group(&self, most: usize, patience: Option<Duration>) -> Next<Vec<T>> {
+        let mut inner = self.await_item(patience);
+        match inner.waiting.len().min(most) {
+            0 if inner.closed => Next::Closed,
+            0 => Next::Nothing,
+            several => Next::Item(inner.waiting.drain(..several).collect()),
+        }
+    }
+
+    fn await_item(&self, patience: Option<Duration>) -> MutexGuard<'_, Inner<T>> {
+        let idle = |inner: &mut Inner<T>| inner.waiting.is_empty() && !inner.closed;
+        let mut inner = self.lock();
+        if !idle(&mut inner) || patience == Some(Duration::ZERO) {
+            return inner;
+        }
+        inner.asleep += 1;
+        let woken = match patience {
+            None => self.arrived.wait_while(inner, idle),
+            Some(patience) => {
+                let woken = self.arrived.wait_timeout_while(inner, patience, idle);
+                woken
+                    .map(|(inner, _)| inner)
+                    .map_err(|poisoned| PoisonError::new(poisoned.into_inner().0))
+            }
+        };
+        let mut inner = woken.unwrap_or_else(PoisonError::into_inner);
+        inner.asleep -= 1;
+        inner
     }
 
     /// Takes nothing in any more. What waits is still handed out.
@@ -107,7 +132,10 @@ mod tests {
         assert_eq!(queue.push(1), Ok(()));
         assert_eq!(queue.push(2), Ok(()));
         assert_eq!(queue.push(3), Err(Refused::Full));
-        assert!(matches!(queue.next(None), Next::Item(1)));
+        match queue.next_group(1, None) {
+            Next::Item(group) => assert_eq!(group, [1]),
+            Next::Nothing | Next::Closed => panic!("one waits"),
+        }
         queue.close();
         assert_eq!(queue.push(3), Err(Refused::Closed));
         assert!(matches!(queue.next(None), Next::Item(2)));

@@ -16,7 +16,7 @@ use crate::model::domain::Domain;
 use crate::model::grant::Grant;
 use crate::model::name::UserId;
 use crate::model::quota::Quota;
-use crate::model::user::{Account, DomainRecord, Ownership, User, UserRecord};
+use crate::model::user::{Account, AccountTerms, DomainRecord, Ownership, User, UserRecord};
 
 type Read<T> = rusqlite::Result<T>;
 
@@ -34,6 +34,7 @@ pub fn user(row: &Row<'_>) -> Read<User> {
         enforce: word(row, 8)?,
         max_recipients: row.get(9)?,
         credential_version: count(row, 10)?,
+        quotas: quotas(row, 11)?,
     })
 }
 
@@ -41,8 +42,7 @@ pub fn user(row: &Row<'_>) -> Read<User> {
 pub fn record(row: &Row<'_>) -> Read<UserRecord> {
     Ok(UserRecord {
         user: user(row)?,
-        logins: list(row, 11, |text| text.parse().ok())?,
-        quotas: quotas(row, 12)?,
+        logins: list(row, 12, |text| text.parse().ok())?,
         note: row.get(13)?,
         suspended_reason: row.get(14)?,
         created_at: time(row, 15)?,
@@ -51,6 +51,14 @@ pub fn record(row: &Row<'_>) -> Read<UserRecord> {
             Some(_) => Some(time(row, 17)?),
             None => None,
         },
+    })
+}
+
+/// What decisions read of an account: plan, quotas.
+pub fn terms(row: &Row<'_>) -> Read<AccountTerms> {
+    Ok(AccountTerms {
+        plan: word(row, 0)?,
+        quotas: quotas(row, 1)?,
     })
 }
 
@@ -117,12 +125,16 @@ pub fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<T> {
     T::deserialize(word).map_err(|error| damaged(column, error))
 }
 
-fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
+/// A time.
+pub fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| damaged(column, error))
 }
 
 fn quotas(row: &Row<'_>, column: usize) -> Read<Vec<Quota>> {
     let text = row.get_ref(column)?.as_str()?;
+    if text == "[]" {
+        return Ok(Vec::new());
+    }
     serde_json::from_str(text).map_err(|error| damaged(column, error))
 }
 
@@ -153,7 +165,8 @@ fn grant(text: &str) -> Option<Grant> {
     }
 }
 
-fn damaged(column: usize, error: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
+/// A value that does not read.
+pub fn damaged(column: usize, error: impl Into<Box<dyn Error + Send + Sync>>) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, error.into())
 }
 

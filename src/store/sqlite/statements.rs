@@ -1,7 +1,8 @@
 //! All SQL, but for the tables themselves. A test asks SQLite how it would run each statement.
 
 /// Defines the statements. A `lookup` must find its rows through an index, however many there are;
-/// a `listing` shows all there is, in the order of an index.
+/// a `listing` shows all there is, in the order of an index; `unfolded` reads rows of the ledger one
+/// after the other, of which there are a million at most.
 macro_rules! statements {
     ($($name:ident: $reach:ident = $sql:expr;)+) => {
         $(pub const $name: &str = $sql;)+
@@ -17,13 +18,15 @@ macro_rules! statements {
 enum Reach {
     lookup,
     listing,
+    unfolded,
 }
 
 /// The columns that [`super::rows::user`] reads.
 macro_rules! user {
     () => {
         "user.id, user.name, user.account, user.status, user.mode, user.grants, user.networks, \
-         user.check_from, user.enforce, user.max_recipients, user.credential_version"
+         user.check_from, user.enforce, user.max_recipients, user.credential_version, \
+         user.quotas"
     };
 }
 
@@ -32,7 +35,7 @@ macro_rules! record {
     () => {
         concat!(
             user!(),
-            ", user.logins, user.quotas, user.note, user.suspended_reason, user.created_at, \
+            ", user.logins, user.note, user.suspended_reason, user.created_at, \
              user.updated_at, user.last_used_at"
         )
     };
@@ -42,6 +45,13 @@ macro_rules! record {
 macro_rules! claim {
     () => {
         "SELECT name, account, verified_by, with_subdomains, token, added_at FROM domain "
+    };
+}
+
+/// The columns that [`super::ledger`] reads.
+macro_rules! ledger {
+    () => {
+        "SELECT number, subject, kind, starts, amount, message FROM ledger "
     };
 }
 
@@ -57,7 +67,7 @@ statements! {
     USER_OF_LOGIN: lookup = concat!("SELECT ", user!(), by_login!());
     OWNERSHIP: lookup = "SELECT name, account, with_subdomains FROM domain \
         WHERE name = ?1 AND verified_by IS NOT NULL";
-    PLAN: lookup = "SELECT plan FROM account WHERE name = ?1";
+    TERMS: lookup = "SELECT plan, quotas FROM account WHERE name = ?1";
     CREDENTIAL: lookup = "SELECT hash, credential_version FROM user \
         WHERE id = ?1 AND hash IS NOT NULL";
     KNOWN_NETWORK: lookup = "SELECT EXISTS (SELECT 1 FROM user \
@@ -74,6 +84,36 @@ statements! {
         WHERE user = (SELECT number FROM user WHERE id = ?1) AND last_at < ?2";
     REHASH: lookup = "UPDATE user SET hash = ?4 \
         WHERE id = ?1 AND credential_version = ?2 AND hash = ?3";
+
+    // Uses.
+    COUNTER: lookup = "SELECT starts, used FROM counter WHERE subject = ?1 AND kind = ?2";
+    COUNTERS: lookup = "SELECT kind, starts, used FROM counter WHERE subject = ?1";
+    FORGET_COUNTERS: lookup = "DELETE FROM counter WHERE subject = ?1";
+    VOID: lookup = "INSERT OR REPLACE INTO void (subject, number) \
+        SELECT ?1, (SELECT max(number) FROM ledger) \
+        WHERE (SELECT max(number) FROM ledger) IS NOT NULL";
+    UNFOLDED: unfolded = "SELECT kind, starts, amount FROM ledger \
+        WHERE subject = ?1 AND number > ?2";
+    LEDGER_AFTER: unfolded = concat!(ledger!(), "WHERE number > ?1 ORDER BY number");
+    LEDGER_UPTO: lookup = concat!(ledger!(), "WHERE number <= ?1 ORDER BY number");
+    ENDS: lookup = "SELECT coalesce((SELECT min(number) FROM ledger), 1), \
+        coalesce((SELECT max(number) FROM ledger), 0)";
+    VERSION: lookup = "PRAGMA data_version";
+    VOIDS: lookup = "SELECT subject, number FROM void WHERE number >= ?1";
+    VOID_OF: lookup = "SELECT number FROM void WHERE subject = ?1";
+    APPEND: lookup = "INSERT INTO ledger (number, subject, kind, starts, amount, at, message) \
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    ADD_TO_COUNTER: lookup = "INSERT INTO counter (subject, kind, starts, used) \
+        VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET used = CASE \
+        WHEN excluded.starts > starts THEN excluded.used \
+        WHEN excluded.starts < starts THEN used \
+        ELSE min(used, 9223372036854775807 - excluded.used) + excluded.used END, \
+        starts = max(starts, excluded.starts)";
+    REMOVE_ROWS: lookup = "DELETE FROM ledger WHERE number <= ?1";
+    REMOVE_VOIDS: lookup = "DELETE FROM void WHERE number <= ?1";
+    RESET: lookup = "SELECT at, by FROM reset WHERE subject = ?1";
+    PUT_RESET: lookup = "INSERT OR REPLACE INTO reset (subject, at, by) VALUES (?1, ?2, ?3)";
+    REMOVE_RESET: lookup = "DELETE FROM reset WHERE subject = ?1";
 
     // Changes.
     NEWEST_CHANGE: lookup = "SELECT coalesce(max(number), 0) FROM change";

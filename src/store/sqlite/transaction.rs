@@ -1,16 +1,19 @@
 //! The operators' side: whole records inside one transaction of SQLite.
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Row, params};
 
 use super::database::Database;
+use super::ledger::view::{self, Unfolded};
 use super::questions::{key, one};
 use super::statements as sql;
 use super::{rows, users};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
+use crate::model::quota::{Counter, Subject, Usage};
 use crate::model::user::{Account, DomainRecord, UserRecord};
 use crate::store::changed::Changed;
-use crate::store::{Change, ManageError, StoreError, Transaction, UserFilter};
+use crate::store::{Change, ManageError, Reset, StoreError, Transaction, UserFilter, Visit};
 
 /// How many changes are kept: more than a daemon can miss between two looks.
 const KEPT_CHANGES: i64 = 10_000;
@@ -22,6 +25,7 @@ pub struct SqliteTransaction<'a> {
     database: &'a Database,
     connection: &'a Connection,
     changed: Changed,
+    unfolded: Unfolded,
 }
 
 impl<'a> SqliteTransaction<'a> {
@@ -31,6 +35,7 @@ impl<'a> SqliteTransaction<'a> {
             database,
             connection,
             changed: Changed::default(),
+            unfolded: Unfolded::default(),
         }
     }
 
@@ -85,6 +90,10 @@ fn keep(connection: &Connection, changes: &[Change]) -> rusqlite::Result<()> {
             Change::Login(login) => put.execute(["login", login.as_str()])?,
             Change::Domain(domain) => put.execute(["domain", domain.as_str()])?,
             Change::Account(account) => put.execute(["account", account.as_str()])?,
+            Change::Quota(Subject::User(id)) => put.execute(["user-quota", &id.to_string()])?,
+            Change::Quota(Subject::Account(name)) => {
+                put.execute(["account-quota", name.as_str()])?
+            }
             Change::Everything => put.execute(["everything", ""])?,
         };
     }
@@ -122,6 +131,11 @@ impl Transaction for SqliteTransaction<'_> {
     fn remove_account(&mut self, name: &Name) -> Result<(), StoreError> {
         if self.run(sql::REMOVE_ACCOUNT, [name.as_str()])? {
             self.changed.note(Change::Account(name.clone()));
+            let subject = Subject::Account(name.clone());
+            let removed = self
+                .unfolded
+                .remove(self.connection, &subject, &mut self.changed);
+            self.trouble(removed)?;
         }
         Ok(())
     }
@@ -172,17 +186,14 @@ impl Transaction for SqliteTransaction<'_> {
         self.one(sql::LOGIN_OWNER, [login.as_str()], id)
     }
 
-    fn each_user(
-        &mut self,
-        filter: &UserFilter,
-        visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
-    ) -> Result<(), ManageError> {
-        let trouble = |error: rusqlite::Error| self.database.trouble(&error);
+    fn each_user(&mut self, filter: &UserFilter, visit: &mut Visit<'_>) -> Result<(), ManageError> {
+        let (database, connection) = (self.database, self.connection);
+        let trouble = |error: rusqlite::Error| database.trouble(&error);
         let sql = match filter.account {
             Some(_) => sql::USERS_OF_ACCOUNT,
             None => sql::USERS,
         };
-        let mut statement = self.connection.prepare_cached(sql).map_err(trouble)?;
+        let mut statement = connection.prepare_cached(sql).map_err(trouble)?;
         let since = filter.unused_since.map(|since| since.as_microsecond());
         let mut found = match &filter.account {
             Some(account) => statement.query(params![since, account.as_str()]),
@@ -190,7 +201,7 @@ impl Transaction for SqliteTransaction<'_> {
         }
         .map_err(trouble)?;
         while let Some(row) = found.next().map_err(trouble)? {
-            visit(rows::record(row).map_err(trouble)?)?;
+            visit(self, rows::record(row).map_err(trouble)?)?;
         }
         Ok(())
     }
@@ -223,7 +234,35 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn remove_user(&mut self, id: UserId) -> Result<(), StoreError> {
-        let removed = users::remove(self.connection, id, &mut self.changed);
+        let (changed, unfolded) = (&mut self.changed, &mut self.unfolded);
+        let removed = users::remove(self.connection, id, changed, unfolded);
         self.trouble(removed)
+    }
+
+    fn uses(&mut self, subject: &Subject) -> Result<Vec<Usage>, StoreError> {
+        let uses = self.unfolded.uses(self.connection, subject);
+        self.trouble(uses)
+    }
+
+    fn used(&mut self, counter: &Counter, starts: Timestamp) -> Result<u64, StoreError> {
+        let used = self.unfolded.used(self.connection, counter, starts);
+        self.trouble(used)
+    }
+
+    fn reset(&mut self, subject: &Subject, by: &str, at: Timestamp) -> Result<u64, StoreError> {
+        let by = by.to_owned();
+        let held = self.unfolded.held(self.connection, subject);
+        let held = self.trouble(held)?;
+        let noted = view::note_reset(self.connection, subject, &Reset { at, by });
+        self.trouble(noted)?;
+        let forgotten = self
+            .unfolded
+            .forget(self.connection, subject, &mut self.changed);
+        self.trouble(forgotten)?;
+        Ok(held)
+    }
+
+    fn last_reset(&mut self, subject: &Subject) -> Result<Option<Reset>, StoreError> {
+        self.trouble(view::last_reset(self.connection, subject))
     }
 }

@@ -2,10 +2,12 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::ledger::view::Unfolded;
 use super::questions::{key, one};
 use super::rows;
 use super::statements as sql;
 use crate::model::name::{Login, UserId};
+use crate::model::quota::Subject;
 use crate::model::user::UserRecord;
 use crate::store::Change;
 use crate::store::changed::Changed;
@@ -54,10 +56,16 @@ pub fn put(
 }
 
 /// Forgets a user and all that hangs on it.
-pub fn remove(connection: &Connection, id: UserId, changed: &mut Changed) -> rusqlite::Result<()> {
+pub fn remove(
+    connection: &Connection,
+    id: UserId,
+    changed: &mut Changed,
+    unfolded: &mut Unfolded,
+) -> rusqlite::Result<()> {
     if let Some(number) = number(connection, sql::USER_NUMBER, key(&id))? {
         note_logins(connection, number, changed)?;
         run(connection, sql::REMOVE_USER, [number])?;
+        unfolded.remove(connection, &Subject::User(id), changed)?;
     }
     Ok(())
 }
@@ -85,7 +93,7 @@ fn write(
             user.max_recipients,
             rows::integer(user.credential_version)?,
             rows::texts(&record.logins)?,
-            rows::json(&record.quotas)?,
+            rows::json(&user.quotas)?,
             record.note,
             record.suspended_reason,
             record.created_at.as_microsecond(),
