@@ -12,18 +12,21 @@ use quick_cache::sync::Cache;
 use crate::decision::facts::{Facts, Lineage, Question, Rules, domains_in_question};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name};
-use crate::model::user::{Mode, Ownership, Plan, SharedUser};
+use crate::model::user::{AccountTerms, Ownership, SharedUser};
 use crate::store::{Change, Store, StoreError};
 
 /// How many users, and how many domains, are remembered: some tens of MiB at the most.
 const CAPACITY: usize = 65_536;
+
+/// How many accounts are remembered.
+const ACCOUNTS: usize = 16_384;
 
 /// Look-ups behind a bounded memory.
 pub struct Directory {
     store: Arc<dyn Store>,
     users: Cache<Login, Option<SharedUser>>,
     domains: Cache<Domain, Option<Ownership>>,
-    plans: Cache<Name, Option<Plan>>,
+    terms: Cache<Name, Option<Arc<AccountTerms>>>,
     /// Whether `trouble` holds something: the one thing that every decision reads.
     troubled: AtomicBool,
     trouble: Mutex<Option<StoreError>>,
@@ -36,7 +39,7 @@ impl Directory {
             store,
             users: Cache::new(CAPACITY),
             domains: Cache::new(CAPACITY),
-            plans: Cache::new(1024),
+            terms: Cache::new(ACCOUNTS),
             troubled: AtomicBool::new(false),
             trouble: Mutex::new(None),
         }
@@ -74,19 +77,16 @@ impl Directory {
         let Some(user) = self.user(question.login).await? else {
             return Ok(Facts::default());
         };
-        let plan = match user.mode {
-            Mode::Default | Mode::AllDomains => None,
-            Mode::AnyDomain => self.plan(&user.account).await?,
-        };
+        let terms = self.terms(&user.account).await?;
         let mut owners = Vec::new();
         for domain in domains_in_question(question, rules) {
             owners.push(self.lineage(domain).await?);
         }
         Ok(Facts {
             user: Some(user),
-            plan,
+            terms,
             owners,
-            standings: Vec::new(),
+            ..Facts::default()
         })
     }
 
@@ -126,13 +126,17 @@ impl Directory {
         }
     }
 
-    async fn plan(&self, account: &Name) -> Result<Option<Plan>, StoreError> {
-        match self.plans.get_value_or_guard_async(account).await {
-            Ok(plan) => Ok(plan),
+    /// Plan and quotas of an account.
+    pub async fn terms(&self, account: &Name) -> Result<Option<Arc<AccountTerms>>, StoreError> {
+        if let Some(terms) = self.terms.get(account) {
+            return Ok(terms);
+        }
+        match self.terms.get_value_or_guard_async(account).await {
+            Ok(terms) => Ok(terms),
             Err(guard) => {
-                let plan = self.store.plan(account).await?;
-                let _ = guard.insert(plan);
-                Ok(plan)
+                let terms = self.store.terms(account).await?.map(Arc::new);
+                let _ = guard.insert(terms.clone());
+                Ok(terms)
             }
         }
     }
@@ -142,11 +146,13 @@ impl Directory {
         match change {
             Change::Login(login) => drop(self.users.remove(login)),
             Change::Domain(domain) => drop(self.domains.remove(domain)),
-            Change::Account(account) => drop(self.plans.remove(account)),
+            Change::Account(account) => drop(self.terms.remove(account)),
+            // The store forgets uses by itself.
+            Change::Quota(_) => {}
             Change::Everything => {
                 self.users.clear();
                 self.domains.clear();
-                self.plans.clear();
+                self.terms.clear();
             }
         }
     }

@@ -10,9 +10,10 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 
+use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decision::facts::{Question, Rules, Stage};
+use crate::decision::facts::{Facts, Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
@@ -22,8 +23,10 @@ use crate::journal::{DecisionId, FrontEnd, Journal, Line};
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
+use crate::quotas;
 use crate::standings::Standings;
 use crate::store::StoreError;
+use crate::transactions::Transactions;
 use crate::uses::Uses;
 
 /// The configuration as decisions use it.
@@ -36,6 +39,8 @@ pub struct Settings {
     pub wording: Wording,
     /// What DNS says about sender domains, by this configuration.
     pub standings: Standings,
+    /// When the windows of quotas begin and end.
+    pub calendar: Calendar,
 }
 
 impl Settings {
@@ -44,6 +49,7 @@ impl Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
+            calendar: Calendar::new(config.quota.time_zone.0.clone()),
             standings: Standings::new(resolver, config.criteria(), clock.clone()),
             config,
         }
@@ -98,6 +104,8 @@ pub struct Engine {
     settings: ArcSwap<Settings>,
     journal: Journal,
     uses: Uses,
+    /// The messages that a milter has under way.
+    pub transactions: Transactions,
 }
 
 impl Engine {
@@ -117,6 +125,7 @@ impl Engine {
             settings: ArcSwap::from_pointee(settings),
             journal,
             uses: Uses::default(),
+            transactions: Transactions::default(),
         }
     }
 
@@ -145,6 +154,9 @@ impl Engine {
             Ok(facts) => facts,
             Err(error) => return self.trouble(&error),
         };
+        if let Err(error) = self.add_quotas(question, &settings, &mut facts).await {
+            return self.trouble(&error);
+        }
         let needs = match judge(question, &facts, &settings.rules) {
             Judged::Decided(decision) => return decision,
             Judged::Needs(needs) => needs,
@@ -156,6 +168,59 @@ impl Engine {
                 tracing::error!(?needs, "a decision asks again for what it was told");
                 Decision::trouble(Reason::InternalError)
             }
+        }
+    }
+
+    /// Looks up what has been used of the quotas that apply.
+    async fn add_quotas(
+        &self,
+        question: &Question<'_>,
+        settings: &Settings,
+        facts: &mut Facts,
+    ) -> Result<(), StoreError> {
+        let Some(user) = &facts.user else {
+            return Ok(());
+        };
+        let store = self.directory.store().as_ref();
+        let terms = facts.terms.as_deref();
+        facts.allowances =
+            quotas::allowances(store, user, terms, self.clock.now(), &settings.calendar).await?;
+        if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
+            facts.charged = store.is_charged(key).await?;
+        }
+        Ok(())
+    }
+
+    /// The decision that may accept a message for good: like [`Engine::decide`], and if nothing is
+    /// in the way, the message is charged to its quotas before this returns. Asked again with the
+    /// same [`Question::charge`], it charges nothing and says the same.
+    pub async fn accept(&self, question: &Question<'_>) -> Decision {
+        let mut decision = self.decide(question).await;
+        let Some(key) = question.charge else {
+            return decision;
+        };
+        if decision.carried_out().is_some() {
+            return decision;
+        }
+        let charged = quotas::charge(
+            self.directory.store().as_ref(),
+            key,
+            self.clock.now(),
+            &decision.allowances,
+            question.recipients.unwrap_or(1),
+            decision.audit,
+        );
+        match charged.await {
+            Ok(None) => decision,
+            Ok(Some(allowance)) => {
+                let for_good = self.settings().rules.refuse_over_quota;
+                decision.run_out(allowance, question.recipients.unwrap_or(1), for_good);
+                decision
+            }
+            Err(error) => Decision {
+                user: decision.user,
+                ..self.trouble(&error)
+            },
         }
     }
 
@@ -203,7 +268,8 @@ impl Engine {
                 .any(|(reason, _)| *reason == Reason::Allowed)
         {
             let id = DecisionId::new(self.clock.now());
-            self.write(context, decision, Reason::Allowed, "", id.clone());
+            let allowed = (Reason::Allowed, Verdict::Allow);
+            self.write(context, decision, allowed, "", id.clone());
             record.said.push((Reason::Allowed, id));
             if let Some(user) = &decision.user {
                 self.uses
@@ -240,11 +306,12 @@ impl Engine {
         );
         if is_new {
             let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
-            self.write(context, decision, finding.reason, &text, id.clone());
+            let refused = (finding.reason, finding.verdict());
+            self.write(context, decision, refused, &text, id.clone());
             record.said.push((finding.reason, id));
         }
         let carried_out =
-            decision.carried_out() == Some(finding) && finding.reason.verdict() != Verdict::Allow;
+            decision.carried_out() == Some(finding) && finding.verdict() != Verdict::Allow;
         (reply, carried_out)
     }
 
@@ -252,7 +319,7 @@ impl Engine {
         &self,
         context: &Context<'_>,
         decision: &Decision,
-        reason: Reason,
+        (reason, verdict): (Reason, Verdict),
         reply: &str,
         id: DecisionId,
     ) {
@@ -267,7 +334,7 @@ impl Engine {
             id,
             front_end: context.front_end,
             stage: context.stage,
-            verdict: reason.verdict(),
+            verdict,
             reason,
             reply,
             user: user.map(|u| &u.name),

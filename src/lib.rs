@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod auth;
+pub mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -20,10 +21,12 @@ pub mod journal;
 pub mod manage;
 pub mod model;
 pub mod owner;
+pub mod quotas;
 pub mod socket;
 pub mod spf;
 pub mod standing;
 pub mod standings;
 pub mod store;
 pub mod telemetry;
+pub mod transactions;
 pub mod uses;

@@ -12,6 +12,8 @@
 //!   resolved a@evil.example            and what Postfix made of it; `-`: Postfix did not say
 //!   session  another                   the session began with a user that is not this one
 //!   from     Ann <a@evil.example>      a header From field; `\n` folds it; `from-none`: there is none
+//!   to       3                         so many recipients (else one)
+//!   after    2                         so many messages like this were accepted before
 //!   audit                              the lines are marked as written in audit mode
 //!   refuse   sender-not-allowed        what is found, in order (or: defer REASON)
 //!   reply    550 5.7.1 …               how that is said; `{id}` stands for the decision's id
@@ -37,6 +39,7 @@ use outgate::journal::FrontEnd;
 use outgate::model::header_from;
 use outgate::model::name::UserId;
 use outgate::model::network::ClientAddress;
+use outgate::model::quota::MessageKey;
 use outgate::model::reply::{MAX_LINE, MAX_REPLY};
 use outgate::model::sender::EnvelopeSender;
 use world::World;
@@ -51,6 +54,8 @@ struct Case {
     resolved: Option<Resolved>,
     session: Option<UserId>,
     from: Option<Vec<Vec<u8>>>,
+    recipients: Option<u32>,
+    after: u32,
     audit: bool,
     findings: Vec<Expected>,
     allow: bool,
@@ -82,6 +87,8 @@ impl Case {
             "session" => self.session = Some(UserId::new()),
             "from" => self.from.get_or_insert_default().push(bytes),
             "from-none" => self.from = Some(Vec::new()),
+            "to" => self.recipients = Some(value.parse().unwrap()),
+            "after" => self.after = value.parse().unwrap(),
             "audit" => self.audit = true,
             "refuse" | "defer" => self.findings.push(Expected {
                 verdict: key.to_owned(),
@@ -105,7 +112,17 @@ impl Case {
             sender: self.sender.as_ref(),
             resolved: self.resolved.as_ref().unwrap_or(&Resolved::NotAsked),
             header_from: header_from.as_ref(),
+            recipients: Some(self.recipients.unwrap_or(1)),
+            charge: Some(MessageKey::unique()),
         };
+        for _ in 0..self.after {
+            let before = Question {
+                charge: Some(MessageKey::unique()),
+                ..question.clone()
+            };
+            let decision = world.engine.accept(&before).await;
+            assert_eq!(decision.carried_out(), None, "{title}: before");
+        }
         let context = Context {
             front_end: FrontEnd::Milter,
             stage: Stage::Eom,
@@ -113,15 +130,15 @@ impl Case {
             client: self.client.unwrap_or(ClientAddress::Unknown),
             mail_from: self.sender.as_ref(),
             header_from: &[],
-            recipients: 1,
+            recipients: question.recipients.unwrap_or(1),
             queue_id: "4F1XyZ",
             asked: world.clock.instant(),
         };
-        let decision = world.engine.decide(&question).await;
+        let decision = world.engine.accept(&question).await;
         assert!(!decision.steps.is_empty(), "{title}: explains nothing");
         let mut record = Record::default();
         let answer = world.engine.conclude(&mut record, &context, &decision);
-        let again = world.engine.decide(&question).await;
+        let again = world.engine.accept(&question).await;
         let again = world.engine.conclude(&mut record, &context, &again);
         assert_eq!(answer, again, "{title}: asking twice changed something");
 

@@ -17,9 +17,10 @@ use jiff::Timestamp;
 use outgate::front::policy::PolicyFront;
 use outgate::model::domain::Domain;
 use outgate::model::name::{Login, Name, UserId};
-use outgate::model::user::{Ownership, Plan, User};
+use outgate::model::quota::{Counter, MessageKey};
+use outgate::model::user::{AccountTerms, Ownership, User};
 use outgate::store::memory::MemoryStore;
-use outgate::store::{Answer, Changes, Credential, ManageError, Store, Use, Work};
+use outgate::store::{Answer, Changes, Charge, Charged, Credential, ManageError, Store, Use, Work};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -894,8 +895,17 @@ impl Store for Faulty {
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
         self.0.ownership(domain)
     }
-    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
-        self.0.plan(account)
+    fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>> {
+        self.0.terms(account)
+    }
+    fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
+        self.0.charge(charge)
+    }
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        self.0.used(counters)
+    }
+    fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
+        self.0.is_charged(key)
     }
     fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
         self.0.credential(user)

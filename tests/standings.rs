@@ -26,6 +26,8 @@ async fn decide(world: &World, login: &str, sender: &str) -> Decision {
         sender: Some(&sender),
         resolved: &Resolved::NotAsked,
         header_from: None,
+        recipients: None,
+        charge: None,
     };
     world.engine.decide(&question).await
 }

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 
 use super::{
-    AllowOrRefuse, Config, EnforcementMode, LockdownApply, RefuseOrAllow, Relay, RequireSpf,
+    AllowOrRefuse, Config, EnforcementMode, LockdownApply, OverLimit, RefuseOrAllow, Relay,
+    RequireSpf,
 };
 use crate::decision::facts::Rules;
 use crate::decision::sentence::Wording;
@@ -44,6 +45,7 @@ impl Config {
                 == AllowOrRefuse::Refuse,
             allow_unknown_users: self.enforcement.unknown_user == RefuseOrAllow::Allow,
             lockdown_always: self.lockdown.apply == LockdownApply::Always,
+            refuse_over_quota: self.quota.over_limit == OverLimit::Reject,
             audit: self.enforcement.mode == EnforcementMode::Audit,
         }
     }
@@ -100,6 +102,7 @@ impl Config {
             report_url: self.reply.report_url.as_str().to_owned(),
             detail: self.reply.detail,
             hide_ip_reason: self.auth.hide_ip_reason,
+            time_zone: self.quota.time_zone.0.clone(),
         }
     }
 }

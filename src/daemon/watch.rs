@@ -135,9 +135,12 @@ mod tests {
     use super::*;
     use crate::model::domain::Domain;
     use crate::model::name::{Login, Name, UserId};
-    use crate::model::user::{Ownership, Plan, User};
+    use crate::model::quota::{Counter, MessageKey};
+    use crate::model::user::{AccountTerms, Ownership, User};
     use crate::store::memory::MemoryStore;
-    use crate::store::{Answer, Changes, Credential, ManageError, Store, Use, Work};
+    use crate::store::{
+        Answer, Changes, Charge, Charged, Credential, ManageError, Store, Use, Work,
+    };
 
     /// A store whose list of changes can fail, and can be made to wait.
     struct Moody {
@@ -155,8 +158,17 @@ mod tests {
         fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
             self.inner.ownership(domain)
         }
-        fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
-            self.inner.plan(account)
+        fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>> {
+            self.inner.terms(account)
+        }
+        fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
+            self.inner.charge(charge)
+        }
+        fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+            self.inner.used(counters)
+        }
+        fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
+            self.inner.is_charged(key)
         }
         fn credential(&self, user: UserId) -> Answer<'_, Option<Credential>> {
             self.inner.credential(user)

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::model::address::Address;
 use crate::model::display_name::addresses_in;
 use crate::model::domain::Domain;
 use crate::model::header_from::{FromError, MAX_ADDRESSES_IN_NAMES, Mailbox};
 use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
+use crate::model::quota::{Counter, MessageKey};
 use crate::model::sender::EnvelopeSender;
-use crate::model::user::{Ownership, Plan, SharedUser};
+use crate::model::user::{AccountTerms, Ownership, Plan, SharedUser};
 use crate::standing::{Need, Standing};
 
 /// Where in SMTP the question is asked.
@@ -67,6 +70,32 @@ pub struct Question<'a> {
     pub resolved: &'a Resolved,
     /// The header From fields, parsed.
     pub header_from: Option<&'a Result<Vec<Mailbox>, FromError>>,
+    /// How many recipients the message has, once that is certain.
+    pub recipients: Option<u32>,
+    /// What the message is charged under, if this may be the question that charges it.
+    pub charge: Option<MessageKey>,
+}
+
+/// A quota that applies to a message, and what has been used of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Allowance {
+    /// Whose, over which stretch of time, and what is counted.
+    pub counter: Counter,
+    /// How many at the most; 0: counted, not limited.
+    pub limit: u64,
+    /// When the window began.
+    pub starts: Timestamp,
+    /// How many so far.
+    pub used: u64,
+    /// When the window ends; `None`: when somebody resets it.
+    pub resets_at: Option<Timestamp>,
+}
+
+impl Allowance {
+    /// How many more; `None`: as many as may be.
+    pub fn remaining(&self) -> Option<u64> {
+        (self.limit > 0).then(|| self.limit.saturating_sub(self.used))
+    }
 }
 
 /// What was looked up for a question.
@@ -74,18 +103,27 @@ pub struct Question<'a> {
 pub struct Facts {
     /// The user whose login it is.
     pub user: Option<SharedUser>,
-    /// The plan of its account; looked up for mode `any-domain` only.
-    pub plan: Option<Plan>,
+    /// What its account has.
+    pub terms: Option<Arc<AccountTerms>>,
     /// Who has verified the sender domains, or names above them.
     pub owners: Vec<Lineage>,
     /// What DNS says about the senders that [`judge`](super::judge) wanted to know about.
     pub standings: Vec<(Need, Arc<Standing>)>,
+    /// The quotas of the user and of its account.
+    pub allowances: Vec<Allowance>,
+    /// The message was charged before: Postfix asks again.
+    pub charged: bool,
 }
 
 impl Facts {
     /// The lineage of a domain that was looked up.
     pub fn lineage(&self, domain: &Domain) -> Option<&Lineage> {
         self.owners.iter().find(|lineage| lineage.domain == *domain)
+    }
+
+    /// The plan of the user's account.
+    pub fn plan(&self) -> Option<Plan> {
+        self.terms.as_ref().map(|terms| terms.plan)
     }
 
     /// The standing that was looked up for a need.
@@ -115,6 +153,8 @@ pub struct Rules {
     pub allow_unknown_users: bool,
     /// Lockdown records bind users in every mode, not only in `any-domain`.
     pub lockdown_always: bool,
+    /// What is over a quota is refused for good, not deferred.
+    pub refuse_over_quota: bool,
     /// Nothing is refused, everything is logged.
     pub audit: bool,
 }

@@ -1,7 +1,7 @@
 //! What judging comes to: the decision, and what speaks against the message. For the engine, which
 //! puts it into words, and for whoever explains.
 
-use super::facts::{Field, Rules};
+use super::facts::{Allowance, Field, Rules};
 use super::reason::{Reason, Verdict};
 use super::step::Step;
 use crate::model::address::AddressError;
@@ -25,6 +25,8 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// Refusals are recorded and not carried out.
     pub audit: bool,
+    /// The quotas that an accepted message is charged to.
+    pub allowances: Vec<Allowance>,
 }
 
 /// One thing that speaks against.
@@ -51,6 +53,22 @@ pub enum About {
     Dmarc(Sender, Dmarc),
     /// This sender of the message, because its domain's DNS does not answer.
     Outage(Sender, Outage),
+    /// The message needs more than this quota has left.
+    Quota {
+        /// The quota, and what has been used of it.
+        allowance: Allowance,
+        /// What the message needs.
+        needed: u64,
+        /// What is over the limit is refused for good, not deferred.
+        for_good: bool,
+    },
+    /// The message has more recipients than it may.
+    Recipients {
+        /// So many.
+        given: u32,
+        /// At most so many.
+        allowed: u64,
+    },
     /// The envelope sender cannot be used.
     Malformed {
         /// As it came.
@@ -73,6 +91,30 @@ pub enum About {
     LoginChangedHands,
 }
 
+impl Finding {
+    /// What it amounts to.
+    pub fn verdict(&self) -> Verdict {
+        match self.about {
+            About::Quota { for_good: true, .. } => Verdict::Refuse,
+            About::Quota {
+                for_good: false, ..
+            }
+            | About::Nothing
+            | About::Login
+            | About::Sender(_)
+            | About::Spf(..)
+            | About::Dmarc(..)
+            | About::Outage(..)
+            | About::Recipients { .. }
+            | About::Malformed { .. }
+            | About::ResolvesElsewhere { .. }
+            | About::HeaderFrom(_)
+            | About::MissingMacro(_)
+            | About::LoginChangedHands => self.reason.verdict(),
+        }
+    }
+}
+
 impl About {
     /// The sender domain that it is about, if it is about one.
     pub fn domain(&self) -> Option<&Domain> {
@@ -83,6 +125,8 @@ impl About {
             | About::Outage(sender, _) => sender.domain.as_ref(),
             About::Nothing
             | About::Login
+            | About::Quota { .. }
+            | About::Recipients { .. }
             | About::Malformed { .. }
             | About::ResolvesElsewhere { .. }
             | About::HeaderFrom(_)
@@ -111,7 +155,7 @@ impl Decision {
 
     /// What is answered; where audit mode lets everything pass, what would be answered in force.
     pub fn verdict(&self) -> Verdict {
-        self.reason().verdict()
+        self.told().map_or(Verdict::Allow, Finding::verdict)
     }
 
     /// The finding that is answered with; where audit mode lets everything pass, the first.
@@ -136,6 +180,7 @@ impl Decision {
             }],
             steps: Vec::new(),
             audit: false,
+            allowances: Vec::new(),
         }
     }
 

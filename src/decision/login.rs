@@ -47,6 +47,7 @@ pub fn judge_login(attempt: &Attempt) -> Decision {
         findings: Vec::new(),
         steps: Vec::with_capacity(Rule::LOGIN.len()),
         audit,
+        allowances: Vec::new(),
     };
     let settled = [throttle, account, password, status, client]
         .into_iter()

@@ -8,6 +8,7 @@ pub mod coverage;
 pub mod facts;
 pub mod finding;
 pub mod login;
+mod quota;
 pub mod reason;
 mod sender;
 pub mod sentence;
@@ -55,6 +56,7 @@ pub fn judge(question: &Question<'_>, facts: &Facts, rules: &Rules) -> Judged {
         findings: judgement.findings,
         steps: judgement.steps,
         audit: judgement.audit,
+        allowances: facts.allowances.clone(),
     })
 }
 
@@ -91,7 +93,9 @@ impl Judgement<'_> {
         self.status(user)?;
         self.client(question.client, user)?;
         self.envelope(question, user)?;
-        self.header_from(question, user)
+        self.header_from(question, user)?;
+        self.recipients(question, user)?;
+        self.quotas(question)
     }
 
     /// A login that had a user when the session began is one that was deleted, not one that

@@ -53,6 +53,10 @@ pub enum Reason {
     DmarcMissing,
     /// What the sender domain's DNS says cannot be known now.
     DnsUnavailable,
+    /// A quota of the user or its account is used up, or what is left does not suffice.
+    QuotaExceeded,
+    /// More recipients than the user may have in a message, or than a quota could ever let pass.
+    TooManyRecipients,
     /// The store does not answer.
     StoreUnavailable,
     /// A fault of ours, or a fact that Postfix did not hand over.
@@ -98,18 +102,22 @@ impl Reason {
             Reason::SpfNotPassing => "spf-not-passing",
             Reason::DmarcMissing => "dmarc-missing",
             Reason::DnsUnavailable => "dns-unavailable",
+            Reason::QuotaExceeded => "quota-exceeded",
+            Reason::TooManyRecipients => "too-many-recipients",
             Reason::StoreUnavailable => "store-unavailable",
             Reason::InternalError => "internal-error",
         }
     }
 
-    /// What the reason amounts to.
+    /// What the reason amounts to. A site may turn a deferral for a quota into a refusal:
+    /// [`Finding::verdict`](super::Finding::verdict) knows.
     pub fn verdict(self) -> Verdict {
         match self {
             Reason::Allowed => Verdict::Allow,
-            Reason::DnsUnavailable | Reason::StoreUnavailable | Reason::InternalError => {
-                Verdict::Defer
-            }
+            Reason::DnsUnavailable
+            | Reason::QuotaExceeded
+            | Reason::StoreUnavailable
+            | Reason::InternalError => Verdict::Defer,
             Reason::Unauthenticated
             | Reason::BadPassword
             | Reason::NoSuchUser
@@ -131,7 +139,8 @@ impl Reason {
             | Reason::SpfInvalid
             | Reason::SpfNotIncludingRelay
             | Reason::SpfNotPassing
-            | Reason::DmarcMissing => Verdict::Refuse,
+            | Reason::DmarcMissing
+            | Reason::TooManyRecipients => Verdict::Refuse,
         }
     }
 
@@ -154,7 +163,9 @@ impl Reason {
             | Reason::SpfInvalid
             | Reason::SpfNotIncludingRelay
             | Reason::SpfNotPassing
-            | Reason::DmarcMissing => true,
+            | Reason::DmarcMissing
+            | Reason::QuotaExceeded
+            | Reason::TooManyRecipients => true,
             Reason::Allowed
             | Reason::BadPassword
             | Reason::NoSuchUser

@@ -73,7 +73,7 @@ impl Judgement<'_> {
             };
         }
         let owner = foreign_owner(&user.account, lineage).cloned();
-        let (detail, reason) = match (user.mode, self.facts.plan, owner) {
+        let (detail, reason) = match (user.mode, self.facts.plan(), owner) {
             (Mode::Default | Mode::AllDomains, _, owner) => (
                 Detail::NotCovered(domain.clone(), user.mode, owner),
                 not_allowed,

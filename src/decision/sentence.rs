@@ -1,13 +1,16 @@
 //! Decisions in words: the reply that the sender reads.
 
-use super::facts::Field;
+use jiff::tz::TimeZone;
+
+use super::facts::{Allowance, Field};
 use super::finding::Sender;
-use super::reason::Reason;
+use super::reason::{Reason, Verdict};
 use super::{About, Decision, Finding};
+use crate::model::quota::{Subject, Unit, Window};
 use crate::model::reply::{MAX_LINE, MAX_REPLY, Reply, compose, escape};
 
 /// How replies are worded.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Wording {
     /// Where the reader finds more; `{id}` stands for the decision's id. Empty: no link.
     pub report_url: String,
@@ -15,6 +18,8 @@ pub struct Wording {
     pub detail: bool,
     /// Whether a login from a wrong address sounds like one with a wrong password.
     pub hide_ip_reason: bool,
+    /// By whose clock times are told.
+    pub time_zone: TimeZone,
 }
 
 /// The reply to a finding. `None` for what is allowed.
@@ -40,7 +45,7 @@ pub fn reply(
     let text = if wording.detail {
         compose(
             &format!("{}: ", heading.tag),
-            &sentence(decision, finding, login),
+            &sentence(decision, finding, wording, login),
             &link,
             room(sender_len),
         )
@@ -105,6 +110,7 @@ fn form(finding: &Finding, wording: &Wording) -> Option<Form> {
             enhanced: "4.4.3",
             tag: "[DNS] Unavailable",
         },
+        Reason::QuotaExceeded | Reason::TooManyRecipients => Heading::quota(finding.verdict()),
     };
     Some(Form::Heading(heading))
 }
@@ -125,6 +131,18 @@ struct Heading {
 }
 
 impl Heading {
+    fn quota(verdict: Verdict) -> Heading {
+        let (code, enhanced) = match verdict {
+            Verdict::Defer => (450, "4.7.1"),
+            Verdict::Refuse | Verdict::Allow => (550, "5.7.1"),
+        };
+        Heading {
+            code,
+            enhanced,
+            tag: "[QUOTA] Exceeded",
+        }
+    }
+
     fn blocked(tag: &'static str) -> Heading {
         Heading {
             code: 550,
@@ -143,7 +161,7 @@ fn room(sender_len: usize) -> usize {
 }
 
 /// One sentence for the person who reads it: who, which sender, which field.
-fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
+fn sentence(decision: &Decision, finding: &Finding, wording: &Wording, login: &str) -> String {
     let who = match &decision.user {
         Some(user) => format!("user {}", user.name),
         None => format!("login {}", escape(login)),
@@ -170,6 +188,15 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
             "whether {who} may send as {} is not known yet: {outage}",
             shown(sender)
         ),
+        (
+            About::Quota {
+                allowance, needed, ..
+            },
+            _,
+        ) => over_quota(&who, allowance, *needed, wording),
+        (About::Recipients { given, allowed }, _) => {
+            format!("the message of {who} has {given} recipients, and may have {allowed}")
+        }
         (About::Malformed { text, error }, _) => {
             format!("{who} used the envelope sender {}: {error}", escape(text))
         }
@@ -192,6 +219,38 @@ fn sentence(decision: &Decision, finding: &Finding, login: &str) -> String {
         }
     };
     escape(&sentence)
+}
+
+/// Which quota, and when it begins anew, by the clock of the site.
+fn over_quota(who: &str, allowance: &Allowance, needed: u64, wording: &Wording) -> String {
+    let (window, unit) = (allowance.counter.window, allowance.counter.unit);
+    let whose = match allowance.counter.subject {
+        Subject::User(_) => who.to_owned(),
+        Subject::Account(_) => format!("the account of {who}"),
+    };
+    let used = allowance.used.min(allowance.limit);
+    let more = match (unit, allowance.remaining()) {
+        (Unit::Recipients, Some(left)) if left > 0 => {
+            format!(", and the message has {needed} recipients")
+        }
+        (Unit::Recipients | Unit::Messages, _) => String::new(),
+    };
+    let per = match window {
+        Window::Total => "in total".to_owned(),
+        Window::Hour => "an hour".to_owned(),
+        Window::Minute | Window::Day | Window::Week | Window::Month => format!("a {window}"),
+    };
+    let until = match allowance.resets_at {
+        Some(at) => {
+            let at = at.to_zoned_datetime(wording.time_zone.clone());
+            format!("try again after {}", at.strftime("%Y-%m-%dT%H:%M:%S%:z"))
+        }
+        None => "it lasts until it is reset".to_owned(),
+    };
+    format!(
+        "{whose} has used {used} of {} {unit} {per}{more}; {until}",
+        allowance.limit
+    )
 }
 
 /// A sender and where it stands.

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::coverage::Cover;
+use super::facts::Allowance;
 use crate::model::address::AddressError;
 use crate::model::domain::Domain;
 use crate::model::header_from::FromError;
@@ -42,12 +43,16 @@ pub enum Rule {
     Spf,
     /// The sender domain has a DMARC record.
     Dmarc,
+    /// Not more recipients than the user may have in a message.
+    Recipients,
+    /// Enough is left of each quota.
+    Quota,
 }
 
 impl Rule {
-    /// The rules about a message, in the order in which they are tried; the last three follow each
-    /// sender whose domain DNS is asked about.
-    pub const MESSAGE: [Rule; 8] = [
+    /// The rules about a message, in the order in which they are tried; those of DNS follow each
+    /// sender whose domain it is asked about.
+    pub const MESSAGE: [Rule; 10] = [
         Rule::Login,
         Rule::Status,
         Rule::Client,
@@ -56,6 +61,8 @@ impl Rule {
         Rule::Lockdown,
         Rule::Spf,
         Rule::Dmarc,
+        Rule::Recipients,
+        Rule::Quota,
     ];
     /// The rules about a login, in the order in which they are tried.
     pub const LOGIN: [Rule; 7] = [
@@ -83,6 +90,8 @@ impl Rule {
             Rule::Lockdown => "lockdown",
             Rule::Spf => "spf",
             Rule::Dmarc => "dmarc",
+            Rule::Recipients => "recipients",
+            Rule::Quota => "quota",
         }
     }
 }
@@ -173,6 +182,8 @@ pub enum Detail {
     Stranger(Domain),
     /// What that says.
     Dns(DnsDetail),
+    /// How much, and how much may be.
+    Amount(AmountDetail),
     /// Something that should have been looked up was not.
     MissingFact,
     /// The connection is encrypted, or need not be.
@@ -216,9 +227,7 @@ impl fmt::Display for Detail {
                 f.write_str("the client's address is not known, and the user has an IP list")
             }
             Detail::NotInList(address) => write!(f, "{address} is not in the user's IP list"),
-            Detail::CheckFrom(CheckFrom::Both) => f.write_str("checked"),
-            Detail::CheckFrom(CheckFrom::Envelope) => f.write_str("check-from is envelope"),
-            Detail::CheckFrom(CheckFrom::Header) => f.write_str("check-from is header"),
+            Detail::CheckFrom(which) => write!(f, "check-from is {}", check_from_name(*which)),
             Detail::NullSender => f.write_str("the null sender is allowed to every user"),
             Detail::Malformed(error) => error.fmt(f),
             Detail::MissingMacro => f.write_str(
@@ -244,6 +253,7 @@ impl fmt::Display for Detail {
                 write!(f, "{domain} is verified on no account: its DNS decides")
             }
             Detail::Dns(detail) => detail.fmt(f),
+            Detail::Amount(detail) => detail.fmt(f),
             Detail::MissingFact => f.write_str("a fact is missing"),
             Detail::TlsFine => f.write_str("the password is protected, or need not be"),
             Detail::TlsMissing => {
@@ -290,12 +300,47 @@ impl fmt::Display for DnsDetail {
     }
 }
 
+/// What was found about recipients and quotas.
+#[derive(Clone, Debug)]
+pub enum AmountDetail {
+    /// So many recipients, and at most so many in a message; `None`: as many as may be.
+    Recipients(u32, Option<u32>),
+    /// A quota and what is left of it.
+    Quota(Allowance),
+    /// Neither the user nor its account has any.
+    NoQuota,
+    /// Postfix asks again about a message that has been charged.
+    ChargedBefore,
+}
+
+impl fmt::Display for AmountDetail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            AmountDetail::Recipients(given, None) => write!(f, "{given}, without a limit"),
+            AmountDetail::Recipients(given, Some(limit)) => {
+                write!(f, "{given} of at most {limit}")
+            }
+            AmountDetail::Quota(allowance) => allowance.fmt(f),
+            AmountDetail::NoQuota => f.write_str("there is none"),
+            AmountDetail::ChargedBefore => f.write_str("this message has been charged"),
+        }
+    }
+}
+
 /// The word for a mode on the command line.
 pub fn mode_name(mode: Mode) -> &'static str {
     match mode {
         Mode::Default => "default",
         Mode::AllDomains => "all-domains",
         Mode::AnyDomain => "any-domain",
+    }
+}
+
+fn check_from_name(which: CheckFrom) -> &'static str {
+    match which {
+        CheckFrom::Both => "both",
+        CheckFrom::Envelope => "envelope",
+        CheckFrom::Header => "header",
     }
 }
 

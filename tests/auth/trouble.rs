@@ -7,9 +7,10 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use outgate::model::domain::Domain;
 use outgate::model::name::{Login, Name, UserId};
-use outgate::model::user::{Ownership, Plan, User};
+use outgate::model::quota::{Counter, MessageKey};
+use outgate::model::user::{AccountTerms, Ownership, User};
 use outgate::store::{
-    Answer, Change, Changes, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
 };
 
 use crate::socket::Front;
@@ -31,8 +32,17 @@ impl Store for Ill {
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
         self.well.ownership(domain)
     }
-    fn plan<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<Plan>> {
-        self.well.plan(account)
+    fn terms<'a>(&'a self, account: &'a Name) -> Answer<'a, Option<AccountTerms>> {
+        self.well.terms(account)
+    }
+    fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
+        self.well.charge(charge)
+    }
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        self.well.used(counters)
+    }
+    fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
+        self.well.is_charged(key)
     }
     fn credential(&self, _: UserId) -> Answer<'_, Option<Credential>> {
         match self.error.clone() {

@@ -180,6 +180,11 @@ impl Client {
     pub async fn message(&mut self, headers: &[(&str, &str)]) -> Said {
         assert_eq!(self.rcpt().await, Said::Continue);
         assert_eq!(self.data().await, Said::Continue);
+        self.end_with(headers).await
+    }
+
+    /// A whole message after DATA.
+    pub async fn end_with(&mut self, headers: &[(&str, &str)]) -> Said {
         for (name, value) in headers {
             self.header(name, value.as_bytes()).await;
         }

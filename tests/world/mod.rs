@@ -23,6 +23,7 @@ use outgate::journal::{Journal, Sink};
 use outgate::model::domain::Domain;
 use outgate::model::name::{Name, UserId};
 use outgate::model::password::Password;
+use outgate::model::quota::Quota;
 use outgate::model::user::{
     Account, CheckFrom, DEFAULT_ACCOUNT, DomainRecord, Enforce, Mode, Plan, Status, User,
     UserRecord, VerifiedBy,
@@ -48,11 +49,11 @@ impl World {
     ///
     /// ```text
     /// config  sender.recipient-delimiter = "+"
-    /// account acme --plan free
+    /// account acme --plan free --quota 1000/day
     /// domain  example.com --account acme --with-subdomains      (--pending: not verified)
     /// user    shop --account acme --mode all-domains --allow example.com --ip 192.0.2.0/24
     ///              --login jane@example.com --check-from envelope --enforce audit --suspended
-    ///              --password correct-horse
+    ///              --password correct-horse --quota 100/day_recipients --max-recipients 50
     /// dns     example.com TXT "v=spf1 -all"                     (a line of the test name server)
     /// ```
     ///
@@ -166,10 +167,12 @@ impl<'a> Options<'a> {
             "enforce",
             "ip",
             "login",
+            "max-recipients",
             "mode",
             "password",
             "pending",
             "plan",
+            "quota",
             "suspended",
             "with-subdomains",
         ];
@@ -184,6 +187,12 @@ impl<'a> Options<'a> {
             .iter()
             .filter(move |(option, _)| *option == name)
             .map(|(_, value)| *value)
+    }
+
+    /// `100/day`, `10/day_recipients`.
+    fn quotas(&self) -> Vec<Quota> {
+        let quotas = self.all("quota").map(|text| text.replace('_', " "));
+        quotas.map(|text| text.parse().unwrap()).collect()
     }
 
     fn has(&self, name: &str) -> bool {
@@ -218,7 +227,7 @@ impl<'a> Options<'a> {
         let account = Account {
             name: subject.parse().unwrap(),
             plan: self.word::<Plan>("plan"),
-            quotas: Vec::new(),
+            quotas: self.quotas(),
             created_at: Timestamp::UNIX_EPOCH,
         };
         transact(store, |t| t.put_account(&account));
@@ -264,11 +273,14 @@ impl<'a> Options<'a> {
                 networks: self.list("ip"),
                 check_from: self.word::<CheckFrom>("check-from"),
                 enforce: self.word::<Enforce>("enforce"),
-                max_recipients: None,
+                max_recipients: self
+                    .all("max-recipients")
+                    .next()
+                    .map(|n| n.parse().unwrap()),
+                quotas: self.quotas(),
                 credential_version: before.map_or(1, |user| user.credential_version + 1),
             },
             logins: self.list("login"),
-            quotas: Vec::new(),
             note: String::new(),
             suspended_reason: String::new(),
             created_at: Timestamp::UNIX_EPOCH,

@@ -4,7 +4,9 @@ use crate::decision::facts::Resolved;
 use crate::engine::Record;
 use crate::model::header_from::{FromError, Mailbox, parse_fields};
 use crate::model::network::ClientAddress;
+use crate::model::quota::MessageKey;
 use crate::model::sender::EnvelopeSender;
+use crate::transactions::Open;
 
 /// The most bytes of From fields that are kept: more than Postfix's `header_size_limit`.
 const MAX_FROM: usize = 128 * 1024;
@@ -18,7 +20,7 @@ pub enum Envelope {
     /// Mail without a login, about which outgate has no opinion.
     Unjudged,
     /// Mail of a login.
-    Open(Message),
+    Open(Box<Message>),
 }
 
 /// One message.
@@ -37,6 +39,10 @@ pub struct Message {
     pub record: Record,
     /// Its From fields.
     pub from: FromFields,
+    /// What it is charged under: nobody asks twice about the end of a message.
+    pub key: MessageKey,
+    /// Tells policy that the milter will have the last word.
+    pub _under_way: Open,
 }
 
 /// The From fields of a message, as far as they matter: a second one is too many already.

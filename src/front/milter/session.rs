@@ -14,9 +14,11 @@ use crate::journal::FrontEnd;
 use crate::model::header_from::{FromError, Mailbox};
 use crate::model::name::UserId;
 use crate::model::network::ClientAddress;
+use crate::model::quota::MessageKey;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
 use crate::telemetry::{self, OnceAMinute};
+use crate::transactions;
 
 /// What is kept from one command to the next.
 #[derive(Default)]
@@ -62,15 +64,23 @@ impl Session {
         if resolved == Resolved::Missing && sender != EnvelopeSender::Null {
             macros_are_missing(engine);
         }
-        self.envelope = Envelope::Open(Message {
+        let client = client(macros);
+        let under_way = engine.transactions.open(transactions::Session {
+            client,
+            port: text(macros, c"{client_port}").parse().unwrap_or(0),
+            login: login.as_str().into(),
+        });
+        self.envelope = Envelope::Open(Box::new(Message {
             login,
-            client: client(macros),
+            client,
             sender,
             resolved,
             recipients: 0,
             record: Record::default(),
             from: FromFields::default(),
-        });
+            key: MessageKey::unique(),
+            _under_way: under_way,
+        }));
         self.ask(engine, Stage::Mail, "").await
     }
 
@@ -186,6 +196,8 @@ impl Session {
     }
 }
 
+/// Decides about the envelope, or with the header From about the whole message: then it is charged
+/// if nothing is in the way.
 async fn decide(
     engine: &Engine,
     spoken_for: &mut Option<(String, UserId)>,
@@ -203,8 +215,10 @@ async fn decide(
         sender: Some(&message.sender),
         resolved: &message.resolved,
         header_from,
+        recipients: header_from.map(|_| message.recipients),
+        charge: header_from.map(|_| message.key),
     };
-    let decision = engine.decide(&question).await;
+    let decision = engine.accept(&question).await;
     if known.is_none()
         && let Some(user) = &decision.user
     {

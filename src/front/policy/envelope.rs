@@ -2,10 +2,14 @@
 
 use std::borrow::Cow;
 
+use blake2::{Blake2s256, Digest};
+
 use super::wire::{Attribute, Malformed, Request};
 use crate::decision::facts::{Question, Resolved, Stage};
 use crate::model::network::ClientAddress;
+use crate::model::quota::MessageKey;
 use crate::model::sender::EnvelopeSender;
+use crate::transactions::Session;
 
 /// The envelope that a login hands in, as one request shows it.
 pub struct Envelope<'r> {
@@ -64,7 +68,8 @@ impl<'r> Envelope<'r> {
     }
 
     /// The question to the core. Policy sees neither the header nor what the session was before.
-    pub fn question(&self) -> Question<'_> {
+    /// `charges`: this question may accept the message for good.
+    pub fn question(&self, charges: bool) -> Question<'_> {
         Question {
             login: &self.login,
             session_user: None,
@@ -72,6 +77,32 @@ impl<'r> Envelope<'r> {
             sender: Some(&self.sender),
             resolved: &Resolved::NotAsked,
             header_from: None,
+            recipients: charges.then_some(self.recipients),
+            charge: charges.then(|| self.key()),
+        }
+    }
+
+    /// What the message is charged under: the same however often Postfix asks, also over another
+    /// connection or to another process. The queue id tells apart what an smtpd with the bug of
+    /// [`Envelope::is_out_of_turn`] hands in under one instance.
+    fn key(&self) -> MessageKey {
+        let mut digest = Blake2s256::new_with_prefix(self.instance());
+        for part in self.identity().chain([self.queue_id.as_bytes()]) {
+            // No value contains a line end, so different parts never add up to the same text.
+            digest.update(b"\n");
+            digest.update(part);
+        }
+        MessageKey::of_digest(&digest.finalize().into())
+    }
+
+    /// The SMTP session as the milter sees it too.
+    pub fn session(&self) -> Session {
+        let port = self.request.value(Attribute::ClientPort);
+        let port = std::str::from_utf8(port.unwrap_or_default()).ok();
+        Session {
+            client: self.client,
+            port: port.and_then(|port| port.parse().ok()).unwrap_or(0),
+            login: self.login.as_ref().into(),
         }
     }
 
@@ -91,7 +122,7 @@ impl<'r> Envelope<'r> {
     }
 
     /// What tells the sessions and senders apart that one instance could stand for.
-    pub fn session(&self) -> impl Iterator<Item = &'r [u8]> {
+    pub fn identity(&self) -> impl Iterator<Item = &'r [u8]> {
         let request = self.request;
         [
             Attribute::ClientAddress,

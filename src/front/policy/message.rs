@@ -106,7 +106,7 @@ impl Default for Messages {
 /// Client, login and sender belong to the key because instances are unique on one host only.
 fn key(envelope: &Envelope<'_>, instance: &[u8]) -> Key {
     let mut digest = Blake2s256::new_with_prefix(instance);
-    for part in envelope.session() {
+    for part in envelope.identity() {
         // No value contains a line end, so different parts never add up to the same text.
         digest.update(b"\n");
         digest.update(part);

@@ -75,12 +75,17 @@ impl PolicyFront {
         let Some(envelope) = Envelope::read(request)? else {
             return Ok(Action::Dunno);
         };
-        let mut decision = self.engine.decide(&envelope.question()).await;
+        let last_word = envelope.stage == Stage::Data;
+        // Where a milter has the message under way, that has the last word, and charges.
+        let charges = last_word
+            && !envelope.is_out_of_turn(*queues)
+            && !self.engine.transactions.is_open(&envelope.session());
+        let question = envelope.question(charges);
+        let mut decision = self.engine.accept(&question).await;
         if envelope.is_out_of_turn(*queues) && decision.carried_out().is_none() {
             telemetry::out_of_turn(&self.engine.clock);
             decision = Decision::trouble(Reason::InternalError);
         }
-        let last_word = envelope.stage == Stage::Data;
         *queues |= last_word && !envelope.queue_id.is_empty();
         if decision.findings.is_empty() && !last_word {
             return Ok(Action::Dunno);
