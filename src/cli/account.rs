@@ -8,6 +8,7 @@ use super::output::{Listed, Output, Shown};
 use super::user::shown::quotas;
 use super::word::{self, Plan};
 use crate::manage::account::{self, AccountState};
+use crate::manage::quota::warnings;
 use crate::manage::view::{AccountView, RemovedView};
 
 /// `outgate account …`
@@ -62,8 +63,9 @@ impl Command {
             Command::Set(options) => {
                 let Options { name, plan, quota } = options;
                 let plan = plan.map(word::Plan::into);
-                let state = account::set(store, &name, plan, quota.as_deref())?;
-                host.changed(output, &view(&state))
+                let account = view(&account::set(store, &name, plan, quota.as_deref())?);
+                output.warn(&warnings(&account.quotas));
+                host.changed(output, &account)
             }
             Command::List => {
                 let mut list = output.list();
@@ -74,7 +76,9 @@ impl Command {
                 Ok(Exit::Done)
             }
             Command::Show { name } => {
-                output.show(&view(&account::show(store, &name)?));
+                let account = view(&account::show(store, &name)?);
+                output.warn(&warnings(&account.quotas));
+                output.show(&account);
                 Ok(Exit::Done)
             }
             Command::Remove { name } => {

@@ -73,6 +73,11 @@ impl Host {
     /// Shows what is true after a change, and waits until a running daemon answers by it.
     pub fn changed(&self, output: &mut Output, now_true: &impl Shown) -> Result<Exit, Failure> {
         output.show(now_true);
+        self.confirm()
+    }
+
+    /// Waits until a running daemon answers by what is stored now.
+    pub fn confirm(&self) -> Result<Exit, Failure> {
         match self.ask(&Request::Noted) {
             Outcome::NoDaemon | Outcome::Done(_) => Ok(Exit::Done),
             Outcome::Late(why) => Err(Failure::temporary(

@@ -9,8 +9,10 @@ mod explain;
 mod failure;
 mod host;
 mod import;
+mod operator;
 mod output;
 pub mod postfix;
+mod quota;
 mod status;
 mod user;
 mod visible;
@@ -72,6 +74,9 @@ enum Command {
     /// SMTP users: the name and password that one application logs in with
     #[command(subcommand)]
     User(Box<user::Command>),
+    /// What is used of the quotas of users and accounts
+    #[command(subcommand)]
+    Quota(quota::Command),
     /// Say what would be answered to a message, and why; what is not given is not judged
     Explain(explain::Options),
     /// What this host's Postfix needs
@@ -122,6 +127,7 @@ impl Command {
             Command::Account(command) => command.run(&Host::load(file)?, output)?,
             Command::Domain(command) => command.run(&Host::load(file)?, output)?,
             Command::User(command) => command.run(&Host::load(file)?, output)?,
+            Command::Quota(command) => command.run(&Host::load(file)?, output)?,
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,

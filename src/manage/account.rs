@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 
 use super::fault::Fault;
-use super::{ManageError, change, lists, look, to_the_second};
+use super::{ManageError, change, lists, look, quota, to_the_second};
 use crate::model::name::Name;
+use crate::model::quota::{Subject, Usage};
 use crate::model::user::{Account, DEFAULT_ACCOUNT, Plan};
 use crate::store::{Store, Transaction, UserFilter};
 
@@ -16,6 +17,8 @@ const EXAMPLES: usize = 3;
 pub struct AccountState {
     /// As stored.
     pub account: Account,
+    /// What its counters hold.
+    pub uses: Vec<Usage>,
     /// How many users it owns.
     pub users: u64,
     /// How many domains it owns, pending ones included.
@@ -98,6 +101,7 @@ pub fn remove(store: &dyn Store, name: &str) -> Result<Account, ManageError> {
             account,
             users,
             domains,
+            ..
         } = {
             let account = find(tx, name)?;
             state(tx, account)?
@@ -155,8 +159,10 @@ fn parse(text: &str) -> Result<Name, Fault> {
 
 fn state(tx: &mut dyn Transaction, account: Account) -> Result<AccountState, ManageError> {
     let (users, domains) = tx.account_size(&account.name)?;
+    let uses = quota::uses(tx, &Subject::Account(account.name.clone()), &account.quotas)?;
     Ok(AccountState {
         account,
+        uses,
         users,
         domains,
     })
@@ -169,7 +175,7 @@ fn some_users(tx: &mut dyn Transaction, account: &Name) -> Result<Vec<String>, M
         ..UserFilter::default()
     };
     let mut names = Vec::new();
-    let listed = tx.each_user(&filter, &mut |record| {
+    let listed = tx.each_user(&filter, &mut |_, record| {
         names.push(record.user.name.to_string());
         if names.len() < EXAMPLES {
             Ok(())

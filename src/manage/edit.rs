@@ -83,7 +83,7 @@ pub(super) fn apply(
         user.networks = lists::networks(texts)?;
     }
     if let Some(texts) = &settings.quotas {
-        record.quotas = lists::quotas(texts)?;
+        user.quotas = lists::quotas(texts)?;
     }
     if let Some(most) = settings.max_recipients {
         user.max_recipients = lists::max_recipients(most)?;

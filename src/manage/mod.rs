@@ -9,6 +9,7 @@ pub mod checkup;
 pub mod domain;
 pub mod edit;
 pub mod import;
+pub mod quota;
 pub mod user;
 pub mod view;
 pub mod warning;

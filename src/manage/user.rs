@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use super::edit::{Amendment, Settings, amend, apply, check};
 use super::fault::Fault;
 use super::warning::{Warning, of_user};
-use super::{Done, ManageError, account, change, lists, look, to_the_second};
+use super::{Done, ManageError, account, change, lists, look, quota, to_the_second};
 use crate::model::name::{Login, Name, UserId};
+use crate::model::quota::{Subject, Usage};
 use crate::model::user::{CheckFrom, Enforce, Mode, Status, User, UserRecord};
-use crate::store::{Store, Transaction, UserFilter};
+use crate::store::{Store, StoreError, Transaction, UserFilter};
 
 /// Adds a user with the hash of its password (a PHC string).
 pub fn add(
@@ -78,13 +79,13 @@ pub fn show(store: &dyn Store, name: &str) -> Result<Done<UserRecord>, ManageErr
     })
 }
 
-/// Shows users by name to `visit`, one after the other: of one account or of all; those not used
-/// since a time, or all.
+/// Shows users by name to `visit`, with what the counters of their quotas hold, one after the other:
+/// of one account or of all; those not used since a time, or all.
 pub fn list(
     store: &dyn Store,
     account: Option<&str>,
     unused_since: Option<Timestamp>,
-    visit: &mut dyn FnMut(UserRecord) -> Result<(), ManageError>,
+    visit: &mut dyn FnMut(UserRecord, Vec<Usage>) -> Result<(), ManageError>,
 ) -> Result<(), ManageError> {
     look(store, |tx| {
         let account = account.map(|name| account::find(tx, name)).transpose()?;
@@ -92,7 +93,11 @@ pub fn list(
             account: account.map(|account| account.name),
             unused_since,
         };
-        tx.each_user(&filter, visit)
+        tx.each_user(&filter, &mut |tx, record| {
+            let subject = Subject::User(record.user.id);
+            let uses = quota::uses(tx, &subject, &record.user.quotas)?;
+            visit(record, uses)
+        })
     })
 }
 
@@ -142,28 +147,47 @@ pub fn remove(store: &dyn Store, name: &str) -> Result<UserRecord, ManageError> 
 
 /// The user of this name, which has to be there.
 fn find(tx: &mut dyn Transaction, text: &str) -> Result<UserRecord, ManageError> {
+    let Some(record) = with_login(tx, text)? else {
+        return Err(unknown(text));
+    };
+    if Name::parse(text).is_ok_and(|name| name == record.user.name) {
+        return Ok(record);
+    }
+    let name = record.user.name;
+    Err(ManageError::refused(
+        format!("{text:?} is not a user but an extra login of user {name}"),
+        format!("outgate user show {name}"),
+    ))
+}
+
+/// The user whose name or extra login this is, if there is one.
+pub(super) fn with_login(
+    tx: &mut dyn Transaction,
+    text: &str,
+) -> Result<Option<UserRecord>, StoreError> {
     if let Ok(name) = Name::parse(text)
         && let Some(record) = tx.user_named(&name)?
     {
-        return Ok(record);
+        return Ok(Some(record));
     }
-    if let Ok(login) = Login::parse(text)
-        && let Some(id) = tx.login_owner(&login)?
-        && let Some(record) = tx.user_with_id(id)?
-    {
-        let name = record.user.name;
-        return Err(ManageError::refused(
-            format!("{text:?} is not a user but an extra login of user {name}"),
-            format!("outgate user show {name}"),
-        ));
+    match Login::parse(text) {
+        Ok(login) => match tx.login_owner(&login)? {
+            Some(id) => tx.user_with_id(id),
+            None => Ok(None),
+        },
+        Err(_) => Ok(None),
     }
-    Err(match Name::parse(text) {
+}
+
+/// What to say where there is no user of this name.
+pub(super) fn unknown(text: &str) -> ManageError {
+    match Name::parse(text) {
         Ok(name) => ManageError::refused(
             format!("there is no user {name}"),
             format!("outgate user add {name}, or outgate user list"),
         ),
         Err(error) => ManageError::refused(error.to_string(), "outgate user list"),
-    })
+    }
 }
 
 /// A user of whom nothing is said but its name.
@@ -181,10 +205,10 @@ pub(super) fn blank(id: UserId, name: Name, account: Name, now: Timestamp) -> Us
             check_from: CheckFrom::Both,
             enforce: Enforce::On,
             max_recipients: None,
+            quotas: Vec::new(),
             credential_version: 1,
         },
         logins: Vec::new(),
-        quotas: Vec::new(),
         note: String::new(),
         suspended_reason: String::new(),
         created_at: now,

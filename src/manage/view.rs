@@ -8,7 +8,8 @@ use serde::Serialize;
 
 use super::account::AccountState;
 use super::domain::Removed;
-use crate::model::quota::{Quota, Unit, Window};
+use super::quota::QuotaState;
+use crate::model::quota::{Quota, Unit, Usage, Window};
 use crate::model::user::{
     CheckFrom, DomainRecord, Enforce, Mode, Plan, Status, UserRecord, VerifiedBy,
 };
@@ -32,23 +33,75 @@ pub struct QuotaView {
 }
 
 impl QuotaView {
-    /// How a quota stands at `now`.
-    pub fn new(quota: &Quota, used: u64, now: Timestamp, zone: &TimeZone) -> QuotaView {
+    /// How quotas stand at `now`, with what their counters hold; windows are those of `zone`.
+    pub fn all(
+        quotas: &[Quota],
+        uses: &[Usage],
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Vec<QuotaView> {
+        quotas
+            .iter()
+            .map(|quota| {
+                let same = |u: &&Usage| (u.window, u.unit) == (quota.window, quota.unit);
+                QuotaView::new(quota, uses.iter().find(same), now, zone)
+            })
+            .collect()
+    }
+
+    fn new(quota: &Quota, usage: Option<&Usage>, now: Timestamp, zone: &TimeZone) -> QuotaView {
+        let window = quota.window;
+        // What was used in a window that is over counts no more. One that is still to come was
+        // begun before the clock went back, and goes on.
+        let usage = usage.filter(|usage| usage.starts >= window.starts_at(now, zone));
+        let used = usage.map_or(0, |usage| usage.used);
+        let latest = usage.map_or(now, |usage| usage.starts.max(now));
         QuotaView {
             limit: quota.limit,
-            window: quota.window,
+            window,
             unit: quota.unit,
             used,
             remaining: (quota.limit > 0).then(|| quota.limit.saturating_sub(used)),
-            resets_at: quota.window.resets_at(now, zone),
+            resets_at: window.resets_at(latest, zone),
         }
     }
 
-    /// Nothing is charged yet, so nothing is used.
-    fn unused(quotas: &[Quota], now: Timestamp, zone: &TimeZone) -> Vec<QuotaView> {
-        quotas
-            .iter()
-            .map(|quota| QuotaView::new(quota, 0, now, zone))
+    /// The limit by itself.
+    pub fn quota(&self) -> Quota {
+        Quota {
+            limit: self.limit,
+            window: self.window,
+            unit: self.unit,
+        }
+    }
+}
+
+/// One entry of `quota show`.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HeldQuotaView {
+    /// `user:NAME` or `account:NAME`.
+    pub subject: String,
+    /// How it stands.
+    #[serde(flatten)]
+    pub quota: QuotaView,
+    /// When an operator last set it to 0; `None`: never.
+    pub reset_at: Option<Timestamp>,
+    /// Who that was.
+    pub reset_by: Option<String>,
+}
+
+impl HeldQuotaView {
+    /// How the quotas of a holder stand at `now`; windows are those of `zone`.
+    pub fn all(state: &QuotaState, now: Timestamp, zone: &TimeZone) -> Vec<HeldQuotaView> {
+        let reset = state.last_reset.as_ref();
+        QuotaView::all(&state.quotas, &state.uses, now, zone)
+            .into_iter()
+            .map(|quota| HeldQuotaView {
+                subject: state.holder.to_string(),
+                quota,
+                reset_at: reset.map(|reset| reset.at),
+                reset_by: reset.map(|reset| reset.by.clone()),
+            })
             .collect()
     }
 }
@@ -94,8 +147,8 @@ pub struct UserView {
 }
 
 impl UserView {
-    /// How a user stands at `now`; quota windows are those of `zone`.
-    pub fn new(record: &UserRecord, now: Timestamp, zone: &TimeZone) -> UserView {
+    /// How a user stands at `now`, with what its counters hold; quota windows are those of `zone`.
+    pub fn new(record: &UserRecord, uses: &[Usage], now: Timestamp, zone: &TimeZone) -> UserView {
         let user = &record.user;
         UserView {
             id: user.id.to_string(),
@@ -106,7 +159,7 @@ impl UserView {
             allow: texts(&user.grants),
             ip: texts(&user.networks),
             logins: texts(&record.logins),
-            quotas: QuotaView::unused(&record.quotas, now, zone),
+            quotas: QuotaView::all(&user.quotas, uses, now, zone),
             max_recipients: user.max_recipients,
             check_from: user.check_from,
             enforce: user.enforce,
@@ -214,7 +267,7 @@ impl AccountView {
         AccountView {
             name: state.account.name.to_string(),
             plan: state.account.plan,
-            quotas: QuotaView::unused(&state.account.quotas, now, zone),
+            quotas: QuotaView::all(&state.account.quotas, &state.uses, now, zone),
             users: state.users,
             domains: state.domains,
             created_at: state.account.created_at,

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::ManageError;
 use super::ownership::footing;
+use super::view::QuotaView;
 use crate::decision::step::mode_name;
 use crate::model::domain::Domain;
 use crate::model::name::Name;
@@ -38,6 +39,8 @@ pub enum Warning {
     PlanFree(Name),
     /// A pending domain that another account has verified.
     VerifiedElsewhere(Domain, Name),
+    /// Nothing is left of a quota.
+    UsedUp(QuotaView),
 }
 
 impl fmt::Display for Warning {
@@ -89,6 +92,16 @@ impl fmt::Display for Warning {
                 f,
                 "{domain} is verified on account {account}: it stays pending here as long as that is so"
             ),
+            Warning::UsedUp(quota) => {
+                let (limit, used) = (quota.quota(), quota.used);
+                match quota.resets_at {
+                    Some(time) => write!(f, "quota {limit} is used up until {time} ({used} used)"),
+                    None => write!(
+                        f,
+                        "quota {limit} is used up until it is reset ({used} used)"
+                    ),
+                }
+            }
         }
     }
 }

@@ -50,6 +50,7 @@ fn every_change_is_told_to_the_daemon_and_nothing_else() {
         &["user", "passwd", "shop"],
         &["user", "suspend", "shop"],
         &["user", "resume", "shop"],
+        &["quota", "reset", "shop"],
         &["import", "outgate", file],
         &["domain", "remove", "example.com"],
         &["user", "remove", "shop"],

@@ -17,6 +17,7 @@ mod import;
 mod nameserver;
 mod ownership;
 mod printing;
+mod quota;
 mod site;
 mod usage;
 mod user;

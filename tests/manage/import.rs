@@ -40,7 +40,7 @@ fn everything(store: &dyn Store) -> String {
         .view(&mut |tx: &mut dyn Transaction| {
             all = format!("{:#?}\n{:#?}\n", tx.accounts()?, tx.domains(None)?);
             let mut ids = Vec::new();
-            tx.each_user(&UserFilter::default(), &mut |record| {
+            tx.each_user(&UserFilter::default(), &mut |_, record| {
                 all += &format!("{record:#?}\n");
                 ids.push(record.user.id);
                 Ok(())
@@ -111,7 +111,7 @@ fn every_field_arrives() {
     );
     assert_eq!(user.max_recipients, Some(5));
     assert_eq!(strings(&shop.logins), ["jane@example.com"]);
-    assert_eq!(strings(&shop.quotas), ["0/total"]);
+    assert_eq!(strings(&shop.user.quotas), ["0/total"]);
     assert_eq!((&*shop.note, &*shop.suspended_reason), ("hello", "spam"));
     assert_eq!(shop.created_at.to_string(), "2026-01-01T00:00:00Z");
     assert_eq!(shop.updated_at.to_string(), "2026-01-02T00:00:00Z");

@@ -9,6 +9,7 @@ mod account;
 mod domain;
 mod grants;
 mod import;
+mod quota;
 mod user;
 
 use std::fmt::Debug;

@@ -98,7 +98,10 @@ fn every_setting_can_be_given_and_changed() {
             strings(&record.user.networks),
             ["192.0.2.0/24", "2001:db8::1"]
         );
-        assert_eq!(strings(&record.quotas), ["100/day", "5/hour recipients"]);
+        assert_eq!(
+            strings(&record.user.quotas),
+            ["100/day", "5/hour recipients"]
+        );
         assert_eq!(strings(&record.logins), ["jane@example.com"]);
         assert_eq!(record.user.max_recipients, Some(20));
         assert_eq!(record.note, "line one\nzwei ✓");
@@ -655,7 +658,7 @@ fn users_are_listed_by_name() {
         }
         let names = |account: Option<&str>, since| {
             let mut names = Vec::new();
-            list(store, account, since, &mut |record| {
+            list(store, account, since, &mut |record, _| {
                 names.push(record.user.name.to_string());
                 Ok(())
             })
@@ -716,14 +719,14 @@ fn a_user_is_shown_as_promised() {
     });
     let record = add(&*store, "shop", &settings).unwrap().record;
     let zone = TimeZone::get("Europe/Berlin").unwrap();
-    let view = UserView::new(&record, day(1), &zone);
+    let view = UserView::new(&record, &[], day(1), &zone);
     let promised = format!(
         r#"{{"id":"{}","name":"shop","account":"default","status":"active","mode":"default","allow":["example.com"],"ip":["192.0.2.0/24"],"logins":[],"quotas":[{{"limit":1000,"window":"day","unit":"messages","used":0,"remaining":1000,"resets_at":"2026-03-01T23:00:00Z"}},{{"limit":7,"window":"total","unit":"recipients","used":0,"remaining":7,"resets_at":null}},{{"limit":0,"window":"hour","unit":"messages","used":0,"remaining":null,"resets_at":"2026-03-01T13:00:00Z"}}],"max_recipients":null,"check_from":"both","enforce":"on","note":"","created_at":"2026-03-01T12:00:00Z","updated_at":"2026-03-01T12:00:00Z","last_used_at":null}}"#,
         record.user.id
     );
     assert_eq!(serde_json::to_string(&view).unwrap(), promised);
     let record = suspend(&*store, "shop", Some("spam"), day(2)).unwrap();
-    let view = serde_json::to_string(&UserView::new(&record, day(2), &zone)).unwrap();
+    let view = serde_json::to_string(&UserView::new(&record, &[], day(2), &zone)).unwrap();
     assert!(
         view.contains(r#""status":"suspended","mode":"default""#),
         "{view}"

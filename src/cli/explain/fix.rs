@@ -11,6 +11,7 @@ use crate::decision::{About, Decision};
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, as_id};
 use crate::model::network::ClientAddress;
+use crate::model::quota::Subject;
 use crate::model::user::{DEFAULT_ACCOUNT, DomainRecord, Mode, Ownership, User};
 use crate::store::{ManageError, Store, StoreError, Transaction};
 
@@ -57,6 +58,8 @@ pub fn fix(
         Reason::NoSuchUser | Reason::UnknownUser => {
             view(store, |tx| add_login(situation.login, tx))?
         }
+        Reason::QuotaExceeded => about.and_then(|about| reset(user?, about)),
+        Reason::TooManyRecipients => user.zip(about).and_then(|(user, about)| allow_more(user, about)),
         Reason::Plan => {
             user.map(|user| format!("outgate account set {} --plan pro", user.account))
         }
@@ -84,6 +87,27 @@ fn add_address(user: &User, client: ClientAddress) -> Option<String> {
         }
         ClientAddress::Unknown => None,
     }
+}
+
+/// Begins a quota anew.
+fn reset(user: &User, about: &About) -> Option<String> {
+    let About::Quota { allowance, .. } = about else {
+        return None;
+    };
+    Some(match &allowance.counter.subject {
+        Subject::User(_) => format!("outgate quota reset {}", user.name),
+        Subject::Account(account) => format!("outgate quota reset account:{account}"),
+    })
+}
+
+/// As many recipients as the message has. Where a quota is in the way, its new size is the
+/// operator's choice.
+fn allow_more(user: &User, about: &About) -> Option<String> {
+    let About::Recipients { given, allowed } = about else {
+        return None;
+    };
+    let mine = user.max_recipients.map(u64::from) == Some(*allowed);
+    mine.then(|| format!("outgate user set {} --max-recipients {given}", user.name))
 }
 
 /// A new user of this name, or an extra login for the user that it seems to be meant for.

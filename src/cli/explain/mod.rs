@@ -60,13 +60,9 @@ impl Options {
             sender: sender.as_ref(),
             resolved: &Resolved::NotAsked,
             header_from: header_from.as_ref(),
+            recipients: self.recipients,
+            charge: None,
         };
-        if self.recipients.is_some() {
-            output.say(
-                "note",
-                "limits on recipients are stored, and not judged by this version",
-            );
-        }
         let store = host.store()?;
         let runtime = runtime()?;
         let engine = silent_engine(host, store.clone(), &runtime)?;

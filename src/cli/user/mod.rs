@@ -13,10 +13,10 @@ use super::host::Host;
 use super::output::Output;
 use crate::config::value::Duration;
 use crate::manage::edit::Amendment;
-use crate::manage::user;
 use crate::manage::view::{RemovedView, UserView};
+use crate::manage::{quota, user};
 use crate::model::user::UserRecord;
-use crate::store::ManageError;
+use crate::store::{ManageError, Store};
 use options::Options;
 use password::NewPassword;
 use shown::WithPassword;
@@ -136,20 +136,24 @@ impl Command {
                 unused_for,
             } => list(account.as_deref(), unused_for, host, output),
             Command::Show { name } => {
-                let done = user::show(host.store()?.as_ref(), &name)?;
+                let store = host.store()?;
+                let done = user::show(store.as_ref(), &name)?;
+                let user = view(&done.record, store.as_ref(), host)?;
                 output.warn(&done.warnings);
-                output.show(&view(&done.record, host));
+                output.warn(&quota::warnings(&user.quotas));
+                output.show(&user);
                 Ok(Exit::Done)
             }
             Command::Suspend { name, reason } => {
                 let store = host.store()?;
                 let now = host.clock.now();
                 let record = user::suspend(store.as_ref(), &name, reason.as_deref(), now)?;
-                host.changed(output, &view(&record, host))
+                host.changed(output, &view(&record, store.as_ref(), host)?)
             }
             Command::Resume { name } => {
-                let record = user::resume(host.store()?.as_ref(), &name, host.clock.now())?;
-                host.changed(output, &view(&record, host))
+                let store = host.store()?;
+                let record = user::resume(store.as_ref(), &name, host.clock.now())?;
+                host.changed(output, &view(&record, store.as_ref(), host)?)
             }
             Command::Remove { name } => {
                 let gone = user::remove(host.store()?.as_ref(), &name)?;
@@ -173,7 +177,7 @@ fn add(name: &str, options: Options, host: &Host, output: &mut Output) -> Result
         now,
     )?;
     output.warn(&done.warnings);
-    changed_password(&done.record, &password, host, output)
+    changed_password(&done.record, &password, store.as_ref(), host, output)
 }
 
 fn set(
@@ -195,8 +199,10 @@ fn set(
         let name = done.record.user.name.as_str();
         done.record = user::passwd(store.as_ref(), name, &password.hash, now)?;
     }
+    let user = view(&done.record, store.as_ref(), host)?;
     output.warn(&done.warnings);
-    host.changed(output, &view(&done.record, host))
+    output.warn(&quota::warnings(&user.quotas));
+    host.changed(output, &user)
 }
 
 fn passwd(
@@ -208,17 +214,18 @@ fn passwd(
     let store = host.store()?;
     let password = NewPassword::get(password_stdin, host)?;
     let record = user::passwd(store.as_ref(), name, &password.hash, host.clock.now())?;
-    changed_password(&record, &password, host, output)
+    changed_password(&record, &password, store.as_ref(), host, output)
 }
 
 /// Shows a user, with its password if nobody has seen it yet.
 fn changed_password(
     record: &UserRecord,
     password: &NewPassword,
+    store: &dyn Store,
     host: &Host,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let user = view(record, host);
+    let user = view(record, store, host)?;
     match &password.generated {
         None => host.changed(output, &user),
         Some(password) => {
@@ -252,14 +259,20 @@ fn list(
     };
     let mut list = output.list();
     let mut left = false;
-    let shown = user::list(store.as_ref(), account, unused_since, &mut |record| {
-        left = !list.push(&view(&record, host));
-        if left {
-            // Nobody reads any more: this ends the search, and is no failure.
-            return Err(ManageError::refused("", ""));
-        }
-        Ok(())
-    });
+    let shown = user::list(
+        store.as_ref(),
+        account,
+        unused_since,
+        &mut |record, uses| {
+            let user = UserView::new(&record, &uses, host.clock.now(), host.time_zone());
+            left = !list.push(&user);
+            if left {
+                // Nobody reads any more: this ends the search, and is no failure.
+                return Err(ManageError::refused("", ""));
+            }
+            Ok(())
+        },
+    );
     if !left {
         shown?;
         list.end("there is no such user; add one: outgate user add NAME");
@@ -267,6 +280,8 @@ fn list(
     Ok(Exit::Done)
 }
 
-fn view(record: &UserRecord, host: &Host) -> UserView {
-    UserView::new(record, host.clock.now(), host.time_zone())
+fn view(record: &UserRecord, store: &dyn Store, host: &Host) -> Result<UserView, Failure> {
+    let uses = quota::uses_of_user(store, &record.user)?;
+    let now = host.clock.now();
+    Ok(UserView::new(record, &uses, now, host.time_zone()))
 }

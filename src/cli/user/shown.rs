@@ -146,9 +146,11 @@ pub fn quotas(quotas: &[QuotaView]) -> String {
             window,
             unit,
             used,
+            remaining,
             ..
         } = quota;
-        format!("{limit}/{window} {unit} ({used} used)")
+        let left = remaining.map_or_else(String::new, |left| format!(", {left} left"));
+        format!("{limit}/{window} {unit} ({used} used{left})")
     };
     or_dash(quotas.iter().map(one).collect::<Vec<_>>().join(", "))
 }

@@ -251,7 +251,7 @@ fn fill(
     user.enforce = line.enforce.unwrap_or_default();
     user.max_recipients = lists::max_recipients(line.max_recipients)?;
     record.logins = lists::logins(&line.logins.unwrap_or_default(), &user.name)?;
-    record.quotas = lists::checked_quotas(line.quotas.unwrap_or_default())?;
+    user.quotas = lists::checked_quotas(line.quotas.unwrap_or_default())?;
     record.note = lists::words("note", &line.note.unwrap_or_default())?;
     let reason = line.suspended_reason.unwrap_or_default();
     if user.status == Status::Active && !reason.is_empty() {
