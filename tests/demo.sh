@@ -1,5 +1,5 @@
 #!/bin/bash
-# make demo: the main job and any-domain mode on a private Postfix, as real SMTP conversations. As root.
+# make demo: the main job, quotas and any-domain mode on a private Postfix, as real SMTP conversations. As root.
 #
 # Everything lives in one temporary directory and on loopback; the mail service and the DNS of this
 # host are neither asked nor touched: a test name server plays the world's DNS. Each answer is
@@ -200,6 +200,22 @@ say "QUIT"
 
 title "Why was that refused?"
 ask 1 "refuse (sender-not-allowed)" explain --user newsletter --ip 192.0.2.7 --mail-from ceo@bank.example
+
+title "A quota: two messages an hour"
+# The third one is to come in the same hour.
+while ((10#$(date -u +%M%S) >= 5930)); do sleep 1; done
+echo $good | quietly user add alerts --allow shop.example --quota 2/hour --password-stdin
+alert=(alerts "$good" alerts@shop.example "Alerts <alerts@shop.example>")
+send "The first" "${alert[@]}" "250 2.0.0 Ok: queued"
+send "Refused for its header From: costs nothing" alerts $good alerts@shop.example "CEO <ceo@bank.example>" "550 5.7.1 [ACL] Blocked: user alerts may not send as ceo@bank.example (header From)"
+send "The second" "${alert[@]}" "250 2.0.0 Ok: queued"
+send "The third: put off at MAIL, before it is handed over" "${alert[@]}" "450 4.7.1 [QUOTA] Exceeded: user alerts has used 2 of 2 messages an hour; try again after "
+title "What is left, why it is put off, and a reset by hand"
+ask 0 "user:alerts" quota show
+ask 1 "defer (quota-exceeded)" explain --user alerts --mail-from alerts@shop.example
+ask 0 "user:alerts" quota reset alerts
+send "After the reset" "${alert[@]}" "250 2.0.0 Ok: queued"
+ask 0 "2/hour messages (1 used, 1 left)" user show alerts
 
 title "The world's DNS, for what follows"
 sed 's/^/    /' "$dir/zone"

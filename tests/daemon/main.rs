@@ -3,11 +3,18 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod control;
+#[path = "../counters/mod.rs"]
+mod counters;
 mod crowd;
 mod inherited;
+mod kill;
 mod load;
+mod quotas;
 mod reload;
 mod site;
+#[path = "../small_disk/mod.rs"]
+mod small_disk;
 mod start;
 mod stop;
+mod submission;
 mod trouble;

@@ -10,9 +10,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use outgate::model::quota::Unit;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::counters;
 use crate::nameserver::{Server, Zone};
 use crate::smtp::Smtp;
 
@@ -27,7 +29,7 @@ pub struct Setup {
     pub delay_reject: bool,
     /// The service asks for STARTTLS, as in the file; otherwise those lines are left out.
     pub tls: bool,
-    /// More options of the service.
+    /// More options of the service. One that the file has too replaces it.
     pub options: &'static str,
     /// More lines of main.cf.
     pub main: &'static str,
@@ -50,6 +52,17 @@ impl Setup {
             config: "",
             zone: "",
         }
+    }
+}
+
+impl Setup {
+    /// A line of the file that does not count: replaced, or about TLS where there is none.
+    fn leaves_out(&self, line: &str) -> bool {
+        let replaced = option(line).is_some_and(|name| {
+            let mut given = self.options.lines().filter_map(option);
+            name == "smtpd_delay_reject" || given.any(|given| given == name)
+        });
+        replaced || (!self.tls && line.contains("smtpd_tls_"))
     }
 }
 
@@ -132,7 +145,7 @@ impl Host {
                     "submission inet n - y",
                     &format!("127.0.0.1:{} inet n - {chroot}", ports[0]),
                 );
-            if line.contains("smtpd_delay_reject") || (!setup.tls && line.contains("smtpd_tls_")) {
+            if setup.leaves_out(&line) {
                 continue;
             }
             master.push_str(&line);
@@ -204,12 +217,31 @@ impl Host {
 
     /// SIGTERM, and the end.
     pub fn stop_outgate(&mut self) {
+        self.terminate_outgate();
         let mut child = self.outgate.take().unwrap();
-        run(Command::new("kill").arg(child.id().to_string()));
         assert!(child.wait().unwrap().success());
     }
 
-    /// A command line; a word in it must not contain spaces. `user add` gets the password `correct-horse`.
+    /// SIGTERM. What is under way goes on for a while.
+    pub fn terminate_outgate(&self) {
+        let child = self.outgate.as_ref().unwrap();
+        run(Command::new("kill").arg(child.id().to_string()));
+    }
+
+    /// SIGKILL, and the end.
+    pub fn kill_outgate(&mut self) {
+        let mut child = self.outgate.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// What a user, or `account:NAME`, has used in the window `total`.
+    #[track_caller]
+    pub fn used(&self, subject: &str, unit: Unit) -> u64 {
+        counters::used(&self.path("state/outgate.db"), subject, unit)
+    }
+
+    /// A command line; `~` stands for a space inside a word. `user add` gets the password `correct-horse`.
     pub fn outgate(&self, line: &str) -> String {
         let output = self.run_outgate(line);
         assert!(
@@ -227,10 +259,10 @@ impl Host {
     }
 
     fn run_outgate(&self, line: &str) -> Output {
-        let words: Vec<&str> = line.split_whitespace().collect();
+        let words = line.split_whitespace().map(|word| word.replace('~', " "));
         let mut command = self.command();
-        command.args(&words);
-        if words.starts_with(&["user", "add"]) {
+        command.args(words);
+        if line.starts_with("user add ") {
             command.arg("--password-stdin");
         }
         let mut child = command
@@ -316,6 +348,13 @@ impl Drop for Host {
             eprintln!("--- Postfix\n{mail}");
         }
     }
+}
+
+/// The name that a line `-o NAME=VALUE` or `-o { NAME = VALUE }` sets.
+fn option(line: &str) -> Option<&str> {
+    let name = line.trim_start().strip_prefix("-o ")?;
+    let name = name.trim_start_matches(['{', ' ']);
+    Some(name.split_once('=')?.0.trim_end())
 }
 
 fn run(command: &mut Command) {

@@ -9,11 +9,14 @@
 )]
 
 mod any_domain;
+#[path = "../counters/mod.rs"]
+mod counters;
 mod host;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;
 mod outage;
 mod ownership;
+mod quotas;
 mod refused_at_data;
 mod smtp;
 
@@ -418,7 +421,8 @@ fn a_message_without_a_single_header_is_answered() {
 
 #[test]
 fn a_session_without_login_on_an_authenticated_daemon_is_refused() {
-    let options = "  -o smtpd_relay_restrictions=\n  -o smtpd_recipient_restrictions=permit\n";
+    // Nothing else would refuse it.
+    let options = "  -o smtpd_relay_restrictions=permit_mynetworks,reject\n";
     let host = Host::start(
         Setup {
             options,
