@@ -93,6 +93,11 @@ enum Command {
     },
 }
 
+/// All commands and their options, for what is made from them: completions, manual pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Runs the command that the arguments name.
 pub fn run() -> ExitCode {
     let cli = match Cli::try_parse() {

@@ -1,0 +1,37 @@
+#!/bin/sh
+# make deb: the Debian package, in target/debian. Prints its path.
+#
+# Two builds of the same commit on the same system give the same bytes: times are the commit's, and no path
+# of the building host gets into the program.
+set -eu
+cd "$(dirname "$0")/.."
+
+version=3.8.0
+tools=${XDG_CACHE_HOME:-$HOME/.cache}/outgate-tools/cargo-deb-$version
+if ! [ -x "$tools/bin/cargo-deb" ]; then
+  echo "deb: building cargo-deb $version once, into $tools" >&2
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
+    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --quiet --locked --version "$version" --root "$tools" --target-dir "$tools/build" cargo-deb >&2
+  rm -rf "$tools/build"
+fi
+
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+export SOURCE_DATE_EPOCH
+home=${CARGO_HOME:-$HOME/.cargo}
+export RUSTFLAGS="--remap-path-prefix=$PWD=/outgate --remap-path-prefix=$home=/cargo ${RUSTFLAGS:-}"
+cargo build --release --locked >&2
+unset RUSTFLAGS
+rm -rf target/manual
+cargo run --quiet --locked --example manual target/manual >&2
+strip --strip-unneeded -o target/manual/outgate target/release/outgate
+release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+cat >target/manual/changelog.Debian <<T
+outgate ($release-1) unstable; urgency=medium
+
+  * See /usr/share/doc/outgate/CHANGELOG.md.
+
+ -- the outgate authors <postmaster@outgate.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
+T
+"$tools/bin/cargo-deb" deb --no-build --quiet >&2 || exit
+ls target/debian/outgate_*.deb
