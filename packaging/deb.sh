@@ -24,12 +24,13 @@ cargo build --release --locked >&2
 unset RUSTFLAGS
 rm -rf target/manual
 cargo run --quiet --locked --example manual target/manual >&2
+gzip -9nc CHANGELOG.md >target/manual/changelog.gz
 strip --strip-unneeded -o target/manual/outgate target/release/outgate
 release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 cat >target/manual/changelog.Debian <<T
 outgate ($release-1) unstable; urgency=medium
 
-  * See /usr/share/doc/outgate/CHANGELOG.md.
+  * See /usr/share/doc/outgate/changelog.gz.
 
  -- the outgate authors <postmaster@outgate.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 T
