@@ -19,7 +19,8 @@ use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
 use crate::directory::Directory;
 use crate::dns::Resolver;
-use crate::journal::{DecisionId, FrontEnd, Journal, Line};
+use crate::journal::{FrontEnd, Journal, Line};
+use crate::model::decision_id::DecisionId;
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
@@ -117,7 +118,7 @@ impl Engine {
         journal: Journal,
         clock: Clock,
     ) -> Engine {
-        journal.configure(config.log.format, config.log.level);
+        journal.configure(&config.log);
         let settings = Settings::new(config, resolver, &clock);
         Engine {
             directory,
@@ -137,9 +138,14 @@ impl Engine {
     /// Puts another configuration in force, from the next question on. Nothing that DNS said
     /// before is remembered.
     pub fn reload(&self, config: Config, resolver: Resolver) {
-        self.journal.configure(config.log.format, config.log.level);
+        self.journal.configure(&config.log);
         let settings = Settings::new(config, resolver, &self.clock);
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Where decisions are written.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Who was used lately.
@@ -267,9 +273,9 @@ impl Engine {
                 .iter()
                 .any(|(reason, _)| *reason == Reason::Allowed)
         {
-            let id = DecisionId::new(self.clock.now());
+            let id = self.journal.new_id(self.clock.now());
             let allowed = (Reason::Allowed, Verdict::Allow);
-            self.write(context, decision, allowed, "", id.clone());
+            self.write(context, decision, allowed, "", id);
             record.said.push((Reason::Allowed, id));
             if let Some(user) = &decision.user {
                 self.uses
@@ -291,8 +297,8 @@ impl Engine {
             .iter()
             .find(|(reason, _)| *reason == finding.reason);
         let (id, is_new) = match known {
-            Some((_, id)) => (id.clone(), false),
-            None => (DecisionId::new(self.clock.now()), true),
+            Some((_, id)) => (*id, false),
+            None => (self.journal.new_id(self.clock.now()), true),
         };
         let settings = self.settings();
         let sender_len = context.mail_from.map_or(0, EnvelopeSender::len_on_the_wire);
@@ -300,14 +306,14 @@ impl Engine {
             decision,
             finding,
             &settings.wording,
-            id.as_str(),
+            &id.to_string(),
             context.login,
             sender_len,
         );
         if is_new {
             let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
             let refused = (finding.reason, finding.verdict());
-            self.write(context, decision, refused, &text, id.clone());
+            self.write(context, decision, refused, &text, id);
             record.said.push((finding.reason, id));
         }
         let carried_out =
@@ -347,7 +353,7 @@ impl Engine {
             recipients: context.recipients,
             queue_id: context.queue_id,
             audit: decision.audit,
-            ms: (spent.as_secs_f64() * 1e6).round() / 1e3,
+            micros: u32::try_from(spent.as_micros()).unwrap_or(u32::MAX),
         });
     }
 }

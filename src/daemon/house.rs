@@ -22,8 +22,8 @@ use crate::directory::Directory;
 use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
-use crate::journal::Journal;
-use crate::store::Store;
+use crate::journal::{Archive, Journal};
+use crate::store::log;
 use crate::store::sqlite::SqliteStore;
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
@@ -69,11 +69,13 @@ impl House {
         let store_name = format!("sqlite:{}", config.store.url.path().display());
         let resolver = Resolver::new(&config.dns, setup.clock.clone(), Handle::current())
             .map_err(|e| e.to_string())?;
+        let archive = Archive::start(log::writer(&config.store.url), setup.clock.clone())
+            .map_err(|e| format!("cannot start the decision log: {e}"))?;
         let engine = Arc::new(Engine::new(
             Directory::new(Arc::new(store)),
             resolver,
             setup.config,
-            Journal::new(Some(setup.sink.clone())),
+            Journal::new(Some(setup.sink.clone())).with_archive(archive),
             setup.clock,
         ));
         let watch = Arc::<Watch>::default();
@@ -121,9 +123,9 @@ impl House {
         })
     }
 
-    /// The store, for whoever closes it after the last question.
-    pub fn store(&self) -> Arc<dyn Store> {
-        self.keeper.store().clone()
+    /// For whoever closes store and log after the last question.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.keeper.engine().clone()
     }
 
     /// Keeps house until a signal asks to end, then drains.

@@ -33,8 +33,12 @@ impl Keeper {
         }
     }
 
-    /// Where it keeps them.
-    pub fn store(&self) -> &Arc<dyn Store> {
+    /// Whose uses it keeps.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    fn store(&self) -> &Arc<dyn Store> {
         self.engine.directory.store()
     }
 

@@ -54,6 +54,7 @@ impl Status {
         let (users, domains) = self.engine.directory.remembered();
         let settings = self.engine.settings();
         let (standings, standing_bytes) = settings.standings.remembered();
+        let losses = self.engine.journal().losses();
         let listeners: Vec<Value> = self
             .listeners
             .iter()
@@ -84,6 +85,7 @@ impl Status {
                 },
             },
             "lost_log_lines": self.sink.lost(),
+            "decision_log": {"lost_allowed": losses.allowed, "lost_refused": losses.refused},
             "panics": telemetry::panics(),
         })
     }

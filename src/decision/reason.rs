@@ -186,12 +186,19 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Verdict {
+    /// The name in the log and in `explain`.
+    pub fn id(self) -> &'static str {
+        match self {
             Verdict::Allow => "allow",
             Verdict::Refuse => "refuse",
             Verdict::Defer => "defer",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
     }
 }

@@ -6,6 +6,7 @@
 //! Stores know no protocol and make no decisions.
 
 mod changed;
+pub mod log;
 pub mod memory;
 pub mod sqlite;
 

@@ -12,7 +12,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::file::{self, Identity};
-use super::schema::{self, SchemaError};
+use super::schema::{self, Schema, SchemaError};
 use crate::clock::Clock;
 use crate::store::StoreError;
 
@@ -35,6 +35,7 @@ pub enum Access {
 /// A database file and its state.
 pub struct Database {
     path: PathBuf,
+    schema: &'static Schema,
     clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
@@ -53,8 +54,14 @@ enum State {
 impl Database {
     /// Nothing is touched yet.
     pub fn new(path: &Path) -> Database {
+        Database::holding(path, &schema::STATE)
+    }
+
+    /// One of another kind.
+    pub fn holding(path: &Path, schema: &'static Schema) -> Database {
         Database {
             path: path.to_owned(),
+            schema,
             clock: Clock::system(),
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
@@ -99,18 +106,41 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::version(&connection)
+        schema::version(&connection, self.schema)
             .and_then(|_| write_ahead(&connection))
-            .and_then(|()| schema::migrate(&mut connection))
-            .map_err(|error| match error {
-                SchemaError::Sqlite(error) => self.trouble(&error),
-                SchemaError::Newer { .. }
-                | SchemaError::Foreign
-                | SchemaError::NoSharedMemory(_) => self.unusable(error.to_string()),
-            })?;
-        let identity = Identity::of(&self.path)
-            .map_err(|error| self.unusable(format!("cannot be looked at: {error}")))?;
+            .and_then(|()| schema::migrate(&mut connection, self.schema))
+            .map_err(|error| self.mismatch(error))?;
+        let identity = self.identity()?;
         Ok((connection, identity))
+    }
+
+    /// Opens what is there for reading; `None`: no such file, or nobody has made its tables yet.
+    pub fn look(&self) -> Result<Option<(Connection, Identity)>, StoreError> {
+        let there = self.path.try_exists();
+        if !there.map_err(|error| self.unusable(format!("cannot be looked at: {error}")))? {
+            return Ok(None);
+        }
+        let connection = self.connection(Access::Read)?;
+        let version = schema::version(&connection, self.schema);
+        if version.map_err(|error| self.mismatch(error))? == 0 {
+            return Ok(None);
+        }
+        let identity = self.identity()?;
+        Ok(Some((connection, identity)))
+    }
+
+    fn identity(&self) -> Result<Identity, StoreError> {
+        Identity::of(&self.path)
+            .map_err(|error| self.unusable(format!("cannot be looked at: {error}")))
+    }
+
+    fn mismatch(&self, error: SchemaError) -> StoreError {
+        match error {
+            SchemaError::Sqlite(error) => self.trouble(&error),
+            SchemaError::Newer { .. } | SchemaError::Foreign | SchemaError::NoSharedMemory(_) => {
+                self.unusable(error.to_string())
+            }
+        }
     }
 
     /// Waits until the database is open, but not longer than until then.

@@ -8,6 +8,7 @@ mod database;
 mod file;
 mod job;
 mod ledger;
+pub mod log;
 mod questions;
 mod queue;
 mod readers;

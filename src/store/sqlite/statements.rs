@@ -184,13 +184,13 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::database::{Access, set_up};
-    use super::super::schema::migrate;
+    use super::super::schema::{STATE, migrate};
     use super::*;
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         set_up(&connection, Access::Write).unwrap();
-        migrate(&mut connection).unwrap();
+        migrate(&mut connection, &STATE).unwrap();
         connection
     }
 

@@ -1,0 +1,339 @@
+//! Finding lines of the decision log: pages of those that fit a filter, and the line of an id.
+//!
+//! A filter becomes kinds of lines and users, and each segment that can hold such lines is asked for the numbers
+//! of the newest ones, through the index alone; the lines themselves are read at the end.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Row, params};
+
+use super::names::{self, USERS_OF_ACCOUNT};
+use super::{MAX_CROWD, statements as sql};
+use crate::model::decision_id::DecisionId;
+use crate::store::StoreError;
+use crate::store::log::{Addresses, Batch, Entry, Filter, LogReader};
+use crate::store::sqlite::database::Database;
+use crate::store::sqlite::file::Identity;
+use crate::store::sqlite::questions::{key, one};
+use crate::store::sqlite::{rows, schema};
+
+/// Reads a file that others write.
+pub struct SqliteLogReader {
+    path: PathBuf,
+    open: Option<(Database, Connection, Identity)>,
+    /// How often it was opened: to what is there now nothing that was read before applies.
+    openings: u64,
+}
+
+impl SqliteLogReader {
+    /// Nothing is touched yet.
+    pub fn new(path: &Path) -> SqliteLogReader {
+        SqliteLogReader {
+            path: path.to_owned(),
+            open: None,
+            openings: 0,
+        }
+    }
+
+    /// Looks something up; `None`: there is no log.
+    fn look_up<T>(
+        &mut self,
+        question: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<Option<T>, StoreError> {
+        if let Some((_, _, identity)) = &self.open
+            && identity.check().is_err()
+        {
+            self.open = None;
+        }
+        if self.open.is_none() {
+            let database = Database::holding(&self.path, &schema::LOG);
+            let Some((connection, identity)) = database.look()? else {
+                return Ok(None);
+            };
+            self.openings += 1;
+            self.open = Some((database, connection, identity));
+        }
+        let Some((database, connection, _)) = &self.open else {
+            return Ok(None);
+        };
+        // One view for all statements.
+        let view = connection.unchecked_transaction();
+        let answer = view.and_then(|view| question(&view));
+        answer.map(Some).map_err(|error| database.trouble(&error))
+    }
+}
+
+impl LogReader for SqliteLogReader {
+    fn page(&mut self, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
+        let page = self.look_up(|tables| page(tables, filter, limit))?;
+        Ok(page.unwrap_or_default())
+    }
+
+    fn find(&mut self, id: DecisionId) -> Result<Batch, StoreError> {
+        let found = self.look_up(|tables| {
+            let mut batch = Batch::default();
+            let columns = params![id.number, id.number.saturating_add(MAX_CROWD), id.token];
+            one(tables, sql::FIND, columns, |row| push(&mut batch, row))?;
+            Ok(batch)
+        })?;
+        Ok(found.unwrap_or_default())
+    }
+
+    fn version(&mut self) -> Result<u64, StoreError> {
+        let version = self.look_up(|tables| {
+            tables
+                .prepare_cached(sql::VERSION)?
+                .query_row([], |row| rows::count(row, 0))
+        })?;
+        // SQLite's is a number of 32 bits.
+        Ok((self.openings << 32) + version.unwrap_or_default())
+    }
+}
+
+fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Batch> {
+    let span = Span::of(filter);
+    let mut numbers = match Wanted::of(tables, filter)? {
+        None => newest(tables, span, limit)?,
+        Some(wanted) => wanted.newest(tables, span, limit)?,
+    };
+    numbers.reverse();
+    let mut batch = Batch::default();
+    let mut line = tables.prepare_cached(sql::LINE)?;
+    for number in numbers {
+        line.query_row([number], |row| push(&mut batch, row))?;
+    }
+    // The login of a digest.
+    let Some(whose) = &filter.user else {
+        return Ok(batch);
+    };
+    let meant =
+        |entry: &Entry<'_>| entry.user.is_some() || entry.login.eq_ignore_ascii_case(&whose.text);
+    if batch.iter().all(|entry| meant(&entry)) {
+        return Ok(batch);
+    }
+    let mut own = Batch::default();
+    batch
+        .iter()
+        .filter(meant)
+        .for_each(|entry| own.push(&entry));
+    Ok(own)
+}
+
+/// Numbers of lines: later than the first and earlier than the second.
+#[derive(Clone, Copy)]
+struct Span {
+    after: i64,
+    before: i64,
+}
+
+impl Span {
+    fn of(filter: &Filter) -> Span {
+        let since = filter
+            .since
+            .map_or(i64::MIN, |time| time.as_microsecond() - 1);
+        Span {
+            after: since.max(filter.after.unwrap_or(i64::MIN)),
+            before: filter
+                .until
+                .map_or(i64::MAX, jiff::Timestamp::as_microsecond),
+        }
+    }
+}
+
+/// The newest lines of all.
+fn newest(tables: &Connection, span: Span, limit: usize) -> rusqlite::Result<Vec<i64>> {
+    let columns = params![span.after, span.before, bounded(limit)];
+    let mut statement = tables.prepare_cached(sql::NUMBERS)?;
+    statement.query_map(columns, |row| row.get(0))?.collect()
+}
+
+/// What the lines of a page have in common.
+struct Wanted {
+    /// Sorted.
+    kinds: Vec<i64>,
+    /// Numbers of users: from the first up to, not including, the second.
+    users: Vec<(i64, i64)>,
+}
+
+impl Wanted {
+    /// `None`: every line fits.
+    fn of(tables: &Connection, filter: &Filter) -> rusqlite::Result<Option<Wanted>> {
+        let any_kind = !filter.refused && !filter.would_refuse && filter.reason.is_none();
+        if any_kind && filter.user.is_none() && filter.account.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Wanted {
+            kinds: kinds(tables, filter)?,
+            users: users(tables, filter)?,
+        }))
+    }
+
+    /// The numbers of the newest lines, newest first.
+    fn newest(&self, tables: &Connection, span: Span, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        let mut found: Vec<i64> = Vec::new();
+        let mut segments = tables.prepare_cached(sql::SEGMENTS)?;
+        let mut segments = segments.query([])?;
+        while let Some(row) = segments.next()? {
+            let (segment, first, last): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            // With a page full, only what is newer than its oldest line is of interest.
+            let after = match found.last() {
+                Some(oldest) if found.len() >= limit => span.after.max(*oldest),
+                Some(_) | None => span.after,
+            };
+            if last <= after || first >= span.before {
+                continue;
+            }
+            let span = Span { after, ..span };
+            self.newest_in(tables, segment, span, limit, &mut found)?;
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            found.truncate(limit);
+        }
+        Ok(found)
+    }
+
+    fn newest_in(
+        &self,
+        tables: &Connection,
+        segment: i64,
+        span: Span,
+        limit: usize,
+        found: &mut Vec<i64>,
+    ) -> rusqlite::Result<()> {
+        let mut present = tables.prepare_cached(sql::PRESENT)?;
+        let mut numbers = tables.prepare_cached(sql::NUMBERS_IN)?;
+        let mut present = present.query([segment])?;
+        while let Some(row) = present.next()? {
+            let kind: i64 = row.get(0)?;
+            if self.kinds.binary_search(&kind).is_err() {
+                continue;
+            }
+            for (first, end) in &self.users {
+                let columns = params![
+                    segment,
+                    kind,
+                    first,
+                    end,
+                    span.after,
+                    span.before,
+                    bounded(limit)
+                ];
+                let newest = numbers.query_map(columns, |row| row.get::<_, i64>(0))?;
+                for number in newest {
+                    found.push(number?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kinds that fit, sorted.
+fn kinds(tables: &Connection, filter: &Filter) -> rusqlite::Result<Vec<i64>> {
+    let mut kinds = Vec::new();
+    let mut all = tables.prepare_cached(sql::KINDS)?;
+    let mut all = all.query([])?;
+    while let Some(row) = all.next()? {
+        let allowed = row.get_ref(1)?.as_str()? == "allow";
+        let reason = row.get_ref(2)?.as_str()?;
+        let audit: bool = row.get(3)?;
+        let fits = filter
+            .reason
+            .as_deref()
+            .is_none_or(|wanted| wanted == reason)
+            && !(filter.refused && allowed)
+            && !(filter.would_refuse && (allowed || !audit));
+        if fits {
+            kinds.push(row.get(0)?);
+        }
+    }
+    kinds.sort_unstable();
+    Ok(kinds)
+}
+
+/// The users that fit, as ranges of numbers.
+fn users(tables: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(i64, i64)>> {
+    let accounts: Option<Vec<(i64, i64)>> = match &filter.account {
+        None => None,
+        Some(name) => {
+            let numbers = names::accounts(tables, name.as_str())?;
+            Some(numbers.into_iter().map(names::users_of).collect())
+        }
+    };
+    let Some(whose) = &filter.user else {
+        return Ok(accounts.unwrap_or_else(|| vec![(0, i64::MAX)]));
+    };
+    let mut numbers = Vec::new();
+    let named = tables
+        .prepare_cached(sql::WHO_NAMED)?
+        .query_map([&whose.text], |row| row.get(0))?
+        .collect::<rusqlite::Result<Vec<i64>>>()?;
+    numbers.extend(named);
+    if let Some(id) = &whose.id {
+        let mut of_id = tables.prepare_cached(sql::WHO_OF_ID)?;
+        for number in of_id.query_map([key(id)], |row| row.get(0))? {
+            numbers.push(number?);
+        }
+    }
+    match accounts {
+        Some(ranges) => numbers.retain(|number| {
+            let within = |(first, end): &(i64, i64)| (first..end).contains(&number);
+            ranges.iter().any(within)
+        }),
+        None => numbers.push(names::digest(&whose.text)),
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
+    debug_assert!(names::digest(&whose.text) < USERS_OF_ACCOUNT);
+    Ok(numbers
+        .into_iter()
+        .map(|number| (number, number + 1))
+        .collect())
+}
+
+fn bounded(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Reads a line.
+fn push(batch: &mut Batch, row: &Row<'_>) -> rusqlite::Result<()> {
+    let text = |column: usize| row.get_ref(column)?.as_str().map_err(Into::into);
+    let maybe = |column: usize| row.get_ref(column)?.as_str_or_null().map_err(Into::into);
+    let text = |column| -> rusqlite::Result<&str> { text(column) };
+    let maybe = |column| -> rusqlite::Result<Option<&str>> { maybe(column) };
+    let number: i64 = row.get(0)?;
+    let ahead: i64 = row.get(2)?;
+    let at = number.saturating_sub(ahead);
+    let user = maybe(9)?;
+    let mail_from = maybe(13)?;
+    batch.push(&Entry {
+        id: DecisionId {
+            number,
+            token: row.get(1)?,
+        },
+        at: jiff::Timestamp::from_microsecond(at).map_err(|error| rows::damaged(0, error))?,
+        front_end: text(3)?,
+        stage: text(4)?,
+        verdict: text(5)?,
+        reason: text(6)?,
+        audit: row.get(7)?,
+        user_id: match user {
+            Some(_) => Some(rows::id(row, 8)?),
+            None => None,
+        },
+        user,
+        account: maybe(10)?,
+        login: maybe(11)?.or(user).unwrap_or_default(),
+        client: text(12)?,
+        mail_from,
+        header_from: Addresses::Lines(match maybe(14)? {
+            None => "",
+            Some("") => mail_from.unwrap_or_default(),
+            Some(lines) => lines,
+        }),
+        recipients: row.get(15)?,
+        queue_id: text(16)?,
+        micros: row.get(17)?,
+        reply: text(18)?,
+    });
+    Ok(())
+}
