@@ -11,6 +11,7 @@
 mod any_domain;
 #[path = "../counters/mod.rs"]
 mod counters;
+mod explained;
 mod host;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;
