@@ -9,6 +9,7 @@ pub mod explain;
 mod failure;
 pub mod host;
 mod import;
+mod log;
 mod operator;
 mod output;
 pub mod postfix;
@@ -16,6 +17,7 @@ mod quota;
 mod status;
 mod user;
 mod visible;
+mod when;
 mod word;
 
 use std::path::{Path, PathBuf};
@@ -79,6 +81,8 @@ enum Command {
     Quota(quota::Command),
     /// Say what would be answered to a message, and why; what is not given is not judged
     Explain(explain::Options),
+    /// Show what was decided: each login, each refusal or deferral, each accepted message
+    Log(log::Options),
     /// What this host's Postfix needs
     #[command(subcommand)]
     Postfix(postfix::Command),
@@ -129,6 +133,7 @@ impl Command {
             Command::User(command) => command.run(&Host::load(file)?, output)?,
             Command::Quota(command) => command.run(&Host::load(file)?, output)?,
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
+            Command::Log(options) => options.run(&Host::load(file)?, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
             Command::Status => status::run(&Host::load(file)?, output)?,

@@ -118,6 +118,27 @@ impl Output {
         }
     }
 
+    /// Writes a line of columns that are at least so wide; each stays as wide as it had to become.
+    pub fn columns(&mut self, widths: &mut [usize], cells: &[String]) {
+        let mut line = String::new();
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            let cell = visible::one_line(cell);
+            *width = cell.chars().count().max(*width);
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        self.write(line.trim_end().as_bytes());
+        self.write(b"\n");
+    }
+
+    /// Hands over what was written so far. False: nobody reads any more.
+    pub fn flush(&mut self) -> bool {
+        if self.trouble.is_none() {
+            let flushed = self.out.flush();
+            self.keep(flushed);
+        }
+        self.trouble.is_none()
+    }
+
     /// Says something beside the data, on standard error.
     pub fn say(&mut self, kind: &str, words: &str) {
         let line = if self.json {
@@ -151,10 +172,7 @@ impl Output {
 
     /// Hands everything over. A reader that has left is no error.
     pub fn finish(&mut self) -> Result<(), Failure> {
-        if self.trouble.is_none() {
-            let flushed = self.out.flush();
-            self.keep(flushed);
-        }
+        self.flush();
         match &self.trouble {
             Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::temporary(
                 format!("cannot write to standard output: {error}"),

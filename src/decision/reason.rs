@@ -75,6 +75,38 @@ pub enum Verdict {
 }
 
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 28] = [
+        Reason::Allowed,
+        Reason::Unauthenticated,
+        Reason::BadPassword,
+        Reason::NoSuchUser,
+        Reason::Suspended,
+        Reason::Mechanism,
+        Reason::TlsRequired,
+        Reason::IpNotAuthorized,
+        Reason::Throttled,
+        Reason::UnknownUser,
+        Reason::SenderNotAllowed,
+        Reason::SenderMalformed,
+        Reason::Plan,
+        Reason::OwnedByAnotherAccount,
+        Reason::HeaderFromNotAllowed,
+        Reason::HeaderFromMissing,
+        Reason::HeaderFromMalformed,
+        Reason::LockedDown,
+        Reason::SpfMissing,
+        Reason::SpfInvalid,
+        Reason::SpfNotIncludingRelay,
+        Reason::SpfNotPassing,
+        Reason::DmarcMissing,
+        Reason::DnsUnavailable,
+        Reason::QuotaExceeded,
+        Reason::TooManyRecipients,
+        Reason::StoreUnavailable,
+        Reason::InternalError,
+    ];
+
     /// The name in the log, in `explain` and in scripts.
     pub fn id(self) -> &'static str {
         match self {
@@ -200,5 +232,18 @@ impl Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_list() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+        assert_eq!(Reason::ALL.last(), Some(&Reason::InternalError));
     }
 }

@@ -6,8 +6,11 @@ use serde::Serialize;
 use crate::cli::failure::Exit;
 use crate::cli::output::Output;
 use crate::decision::Decision;
+use crate::decision::facts::Stage;
 use crate::decision::reason::Verdict;
 use crate::decision::sentence::{Wording, reply};
+use crate::journal::Fields;
+use crate::store::log::Entry;
 
 /// An explained decision; the fields that scripts hold on to.
 #[derive(Serialize)]
@@ -31,6 +34,14 @@ struct OfLine<'a> {
     line: u64,
     #[serde(flatten)]
     answer: &'a Answer,
+}
+
+/// The present answer to what was decided once.
+#[derive(Serialize)]
+struct OfDecision<'a> {
+    #[serde(flatten)]
+    answer: &'a Answer,
+    decision: Fields<'a>,
 }
 
 /// One rule.
@@ -105,6 +116,58 @@ impl Answer {
         self.exit()
     }
 
+    /// What was answered then, where nothing can be judged again.
+    pub fn given(line: &Entry<'_>) -> Answer {
+        Answer {
+            verdict: line.verdict.to_owned(),
+            reason: line.reason.to_owned(),
+            reply: line.reply.to_owned(),
+            steps: Vec::new(),
+            fix: String::new(),
+            audit: line.audit,
+            let_pass: false,
+        }
+    }
+
+    /// Prints it behind the line of the log that it explains anew.
+    pub fn print_decision(&self, line: &Entry<'_>, output: &mut Output) -> Exit {
+        if output.is_json() {
+            output.value(&OfDecision {
+                answer: self,
+                decision: Fields(line),
+            });
+            return self.exit();
+        }
+        output.fields(&logged_fields(line));
+        if self.steps.is_empty() {
+            output.say(
+                "note",
+                "nobody had logged in, so there is nothing to judge again",
+            );
+            return self.exit();
+        }
+        output.text("", "");
+        self.print_table(output);
+        let same = (line.verdict, line.reason) == (&self.verdict, &self.reason);
+        let today = if same {
+            "the answer is the same".to_owned()
+        } else {
+            let (then, why) = (line.verdict, line.reason);
+            format!(
+                "the answer differs: it was {then} ({why}), now it is {} ({})",
+                self.verdict, self.reason
+            )
+        };
+        output.fields(&[("today", today)]);
+        if line.stage == Stage::Auth.id() {
+            output.say(
+                "note",
+                "a password is never logged: it was not judged again",
+            );
+        }
+        self.exit()
+    }
+
     fn exit(&self) -> Exit {
         if self.verdict == Verdict::Allow.to_string() {
             Exit::Done
@@ -148,5 +211,45 @@ impl Answer {
             fields.push(("audit", words.to_owned()));
         }
         output.fields(&fields);
+    }
+}
+
+/// A line of the log for eyes, a field a line.
+fn logged_fields(line: &Entry<'_>) -> Vec<(&'static str, String)> {
+    let audit = if line.audit { ", audit mode" } else { "" };
+    let header_from: Vec<&str> = line.header_from.iter().collect();
+    let mut fields = vec![
+        ("id", line.id.to_string()),
+        ("time", format!("{:.3}", line.at)),
+        ("asked", format!("{} {}", line.front_end, line.stage)),
+        (
+            "decided",
+            format!("{} ({}{audit})", line.verdict, line.reason),
+        ),
+        ("replied", line.reply.to_owned()),
+        ("user", line.user.unwrap_or_default().to_owned()),
+        (
+            "user id",
+            line.user_id.map(|id| id.to_string()).unwrap_or_default(),
+        ),
+        ("account", line.account.unwrap_or_default().to_owned()),
+        ("login", line.login.to_owned()),
+        ("client", line.client.to_owned()),
+        (
+            "envelope sender",
+            line.mail_from.map(sender).unwrap_or_default(),
+        ),
+        ("header From", header_from.join(", ")),
+        ("recipients", line.recipients.to_string()),
+        ("queue id", line.queue_id.to_owned()),
+    ];
+    fields.retain(|(_, value)| !value.is_empty());
+    fields
+}
+
+fn sender(text: &str) -> String {
+    match text {
+        "" => "<>".to_owned(),
+        address => address.to_owned(),
     }
 }

@@ -7,6 +7,7 @@
 use serde::Deserialize;
 
 use super::quoted::{self, Fields};
+use crate::store::log::Entry;
 
 /// What was found. What is `None` is not in the line.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -40,6 +41,20 @@ pub fn read(line: &str) -> Option<Found> {
         .or_else(|| reject(line))
         .or_else(|| accepted(line))
         .or_else(|| reply(line))
+}
+
+/// What a line of the log in the store says.
+pub fn logged(entry: &Entry<'_>) -> Found {
+    let decision = Decision {
+        stage: entry.stage.to_owned(),
+        reason: entry.reason.to_owned(),
+        login: entry.login.to_owned(),
+        client: entry.client.to_owned(),
+        mail_from: entry.mail_from.map(str::to_owned),
+        header_from: entry.header_from.iter().map(str::to_owned).collect(),
+        recipients: entry.recipients,
+    };
+    decision.found()
 }
 
 /// The fields of a line of the decision log that matter here.

@@ -1,0 +1,55 @@
+//! A decision of the past: its line in the log, and what would be answered to the same today.
+
+use super::line::{self, Found};
+use super::{Answer, Case, Expert, Options};
+use crate::cli::failure::{Exit, Failure};
+use crate::cli::host::Host;
+use crate::cli::output::Output;
+use crate::model::decision_id::DecisionId;
+use crate::store::log;
+
+/// Finds the decision and explains it.
+pub fn explain(
+    id: &str,
+    options: &Options,
+    host: &Host,
+    expert: &Expert,
+    output: &mut Output,
+) -> Result<Exit, Failure> {
+    let id: DecisionId = id.trim().parse().map_err(|error| {
+        Failure::refused(
+            format!("{id:?} is not the id of a decision: {error}"),
+            "take it from the log (id=…, or outgate log), or from behind the link of a reply; \
+             to explain a message: outgate explain --user LOGIN …",
+        )
+    })?;
+    let found = log::reader(&host.config.store.url).find(id)?;
+    let Some(entry) = found.iter().next() else {
+        return Err(unknown(id, host));
+    };
+    let found = line::logged(&entry);
+    let nobody = found.login.as_deref() == Some("") && options.user.is_none();
+    let answer = match case(options, found)? {
+        Some(case) if !nobody => expert.answer(&case)?,
+        Some(_) | None => Answer::given(&entry),
+    };
+    Ok(answer.print_decision(&entry, output))
+}
+
+fn case(options: &Options, found: Found) -> Result<Option<Case>, Failure> {
+    Case::new(options, found)
+}
+
+/// The id says when that would have been.
+fn unknown(id: DecisionId, host: &Host) -> Failure {
+    let days = host.config.log.keep.0.as_secs() / (24 * 3600);
+    let made = jiff::Timestamp::from_microsecond(id.number);
+    let hint = match made {
+        Ok(time) => format!(
+            "it would have been made at {time:.0}; lines are kept for {days} days (log.keep), and \
+             written within a second: check the id and the host"
+        ),
+        Err(_) => "no host of ours has made it: check the id".to_owned(),
+    };
+    Failure::refused(format!("no decision {id} is in the log"), hint)
+}

@@ -1,0 +1,260 @@
+//! `log`: what was decided, from the store.
+
+use std::collections::BTreeSet;
+use std::io;
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::failure::{Exit, Failure};
+use super::host::Host;
+use super::output::Output;
+use super::when::When;
+use crate::decision::reason::Reason;
+use crate::journal::Fields;
+use crate::model::name::{Login, Name, as_id};
+use crate::store::StoreError;
+use crate::store::log::{self, Batch, Entry, Filter, LogReader, Whose};
+
+/// `outgate log …`
+#[derive(Args)]
+pub struct Options {
+    /// Only of this user: its name, a former name, a login or the id
+    #[arg(long, value_name = "USER")]
+    user: Option<String>,
+    /// Only of this account
+    #[arg(long, value_name = "ACCOUNT")]
+    account: Option<String>,
+    /// Only what was refused or deferred, audit mode included
+    #[arg(long)]
+    refused: bool,
+    /// Only what audit mode let pass and would have refused
+    #[arg(long)]
+    would_refuse: bool,
+    /// Only of this reason
+    #[arg(long, value_name = "REASON", value_parser = reasons(), hide_possible_values = true)]
+    reason: Option<String>,
+    /// Not before: 2h, 7d (so long ago), 2026-11-24, "2026-11-24 10:00" or 2026-11-24T10:00:00Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
+    /// Before, likewise
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
+    /// The newest so many
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    limit: usize,
+    /// Go on with what is decided from now on, until interrupted
+    #[arg(short, long)]
+    follow: bool,
+}
+
+fn reasons() -> PossibleValuesParser {
+    PossibleValuesParser::new(Reason::ALL.map(Reason::id))
+}
+
+impl Options {
+    /// Shows the newest lines that fit, oldest first.
+    pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        let filter = self.filter(host)?;
+        let mut reader = log::reader(&host.config.store.url);
+        let mut table = Table::new();
+        // Before the page is read: what comes in between is found by the next look.
+        let version = reader.version()?;
+        let page = reader.page(&filter, self.limit)?;
+        table.page(&page, output);
+        if self.follow {
+            let mut tail = Tail::new(filter, &page, host);
+            return tail.follow(reader.as_mut(), version, &mut table, output);
+        }
+        if page.is_empty() && !output.is_json() {
+            output.say("outgate", "no decision in the log fits");
+        }
+        Ok(Exit::Done)
+    }
+
+    fn filter(&self, host: &Host) -> Result<Filter, Failure> {
+        let (now, zone) = (host.clock.now(), host.time_zone());
+        let time = |when: &When| when.time(now, zone);
+        let account = self.account.as_deref().map(Name::parse).transpose();
+        let account = account.map_err(|error| {
+            Failure::refused(error.to_string(), "see the accounts: outgate account list")
+        })?;
+        let user = self.user.as_deref();
+        Ok(Filter {
+            user: user.map(|user| whose(user, host)).transpose()?,
+            account,
+            refused: self.refused,
+            would_refuse: self.would_refuse,
+            reason: self.reason.clone(),
+            since: self.since.as_ref().map(time),
+            until: self.until.as_ref().map(time),
+            after: None,
+        })
+    }
+}
+
+/// Whom a name, a login or an id means: today, and in old lines.
+fn whose(text: &str, host: &Host) -> Result<Whose, Failure> {
+    let mut id = as_id(text);
+    if let (None, Ok(login)) = (id, Login::parse(text)) {
+        let mut look = |tx: &mut dyn crate::store::Transaction| {
+            id = tx.login_owner(&login)?;
+            Ok(())
+        };
+        host.store()?.view(&mut look)?;
+    }
+    let text = text.to_lowercase();
+    Ok(Whose { text, id })
+}
+
+/// How often to look for new lines.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
+
+/// Lines are written by the time of their id, some a little later than others: so far back they are looked
+/// for, in microseconds.
+const LATE: i64 = 5_000_000;
+
+/// What was shown last of a log that is followed.
+struct Tail {
+    filter: Filter,
+    newest: i64,
+    /// Numbers of lines that were shown, as far back as is looked.
+    shown: BTreeSet<i64>,
+}
+
+impl Tail {
+    fn new(filter: Filter, page: &Batch, host: &Host) -> Tail {
+        let now = host.clock.now().as_microsecond();
+        let mut tail = Tail {
+            filter,
+            newest: page.iter().next_back().map_or(now, |entry| entry.id.number),
+            shown: BTreeSet::new(),
+        };
+        tail.shown.extend(page.iter().map(|entry| entry.id.number));
+        tail
+    }
+
+    /// Until nobody reads any more.
+    fn follow(
+        &mut self,
+        reader: &mut dyn LogReader,
+        mut version: u64,
+        table: &mut Table,
+        output: &mut Output,
+    ) -> Result<Exit, Failure> {
+        // Lines from before the first page are not news.
+        let start = self.shown.first().copied().unwrap_or(self.newest);
+        loop {
+            if !output.flush() || reader_has_left()? {
+                return Ok(Exit::Done);
+            }
+            let now = match reader.version() {
+                Ok(now) => now,
+                Err(StoreError::Busy(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            if now == version {
+                continue;
+            }
+            version = now;
+            self.filter.after = Some(start.max(self.newest - LATE) - 1);
+            let page = reader.page(&self.filter, usize::MAX)?;
+            let is_news = |entry: &Entry<'_>| self.shown.insert(entry.id.number);
+            let mut news = Batch::default();
+            page.iter()
+                .filter(is_news)
+                .for_each(|entry| news.push(&entry));
+            table.page(&news, output);
+            self.newest = self.shown.last().copied().unwrap_or(self.newest);
+            self.shown = self.shown.split_off(&(self.newest - LATE));
+        }
+    }
+}
+
+/// Waits for the time of the next look. True: whoever read standard output has left.
+fn reader_has_left() -> Result<bool, Failure> {
+    let out = io::stdout();
+    let mut watched = [PollFd::new(&out, PollFlags::empty())];
+    match poll(&mut watched, Some(&LOOK)) {
+        Ok(_) => Ok(watched[0]
+            .revents()
+            .intersects(PollFlags::ERR | PollFlags::NVAL)),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(Failure::temporary(
+            format!("cannot wait for news: {error}"),
+            "",
+        )),
+    }
+}
+
+/// Lines for eyes, one below the other; or, for programs, an object each.
+struct Table {
+    widths: [usize; HEAD.len()],
+    begun: bool,
+}
+
+const HEAD: [&str; 8] = [
+    "time", "verdict", "reason", "asked", "client", "user", "sender", "id",
+];
+
+impl Table {
+    fn new() -> Table {
+        Table {
+            widths: [0; HEAD.len()],
+            begun: false,
+        }
+    }
+
+    fn page(&mut self, batch: &Batch, output: &mut Output) {
+        if output.is_json() {
+            batch.iter().for_each(|entry| output.value(&Fields(&entry)));
+            return;
+        }
+        let rows: Vec<_> = batch.iter().map(|entry| cells(&entry)).collect();
+        for row in &rows {
+            for (width, cell) in self.widths.iter_mut().zip(row).take(HEAD.len() - 1) {
+                *width = cell.chars().count().max(*width);
+            }
+        }
+        if !self.begun && !rows.is_empty() {
+            self.begun = true;
+            output.columns(&mut self.widths, &HEAD.map(str::to_owned));
+        }
+        for row in &rows {
+            output.columns(&mut self.widths, row);
+        }
+    }
+}
+
+fn cells(entry: &Entry<'_>) -> [String; HEAD.len()] {
+    let audit = if entry.audit { " (audit)" } else { "" };
+    let header_from: Vec<_> = entry.header_from.iter().collect();
+    let sender = match entry.mail_from {
+        _ if entry.reason.starts_with("header-from") && !header_from.is_empty() => {
+            format!("From: {}", header_from.join(", "))
+        }
+        None => "-".to_owned(),
+        Some("") => "<>".to_owned(),
+        Some(sender) => sender.to_owned(),
+    };
+    let user = match entry.user {
+        Some(user) if user == entry.login => user.to_owned(),
+        Some(user) => format!("{user} ({})", entry.login),
+        None if entry.login.is_empty() => "-".to_owned(),
+        None => format!("? ({})", entry.login),
+    };
+    [
+        format!("{:.0}", entry.at),
+        format!("{}{audit}", entry.verdict),
+        entry.reason.to_owned(),
+        format!("{} {}", entry.front_end, entry.stage),
+        entry.client.to_owned(),
+        user,
+        sender,
+        entry.id.to_string(),
+    ]
+}
