@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::output::Output;
+use super::visible;
 use super::when::When;
 use crate::decision::reason::Reason;
 use crate::journal::Fields;
@@ -217,7 +218,7 @@ impl Table {
         let rows: Vec<_> = batch.iter().map(|entry| cells(&entry)).collect();
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row).take(HEAD.len() - 1) {
-                *width = cell.chars().count().max(*width);
+                *width = visible::one_line(cell).chars().count().max(*width);
             }
         }
         if !self.begun && !rows.is_empty() {

@@ -18,11 +18,13 @@ use super::signals::{Signals, Wish};
 use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
-use crate::journal::{Archive, Journal};
+use crate::journal::{Archive, Journal, Sink};
 use crate::store::log;
 use crate::store::sqlite::SqliteStore;
 
@@ -63,21 +65,9 @@ impl House {
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
         let listeners = fronts::bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
-        // Opens behind our back, while questions are answered.
-        let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
         let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
-        let resolver = Resolver::new(&config.dns, setup.clock.clone(), Handle::current())
-            .map_err(|e| e.to_string())?;
-        let archive = Archive::start(log::writer(&config.store.url), setup.clock.clone())
-            .map_err(|e| format!("cannot start the decision log: {e}"))?;
-        let engine = Arc::new(Engine::new(
-            Directory::new(Arc::new(store)),
-            resolver,
-            setup.config,
-            Journal::new(Some(setup.sink.clone())).with_archive(archive),
-            setup.clock,
-        ));
+        let engine = Arc::new(engine(setup.config, &setup.sink, setup.clock)?);
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
@@ -185,6 +175,18 @@ impl House {
             () = self.signals.stop() => {}
         }
     }
+}
+
+/// What decides. Store and log are opened behind its back, while questions are answered.
+fn engine(config: Config, sink: &Arc<Sink>, clock: Clock) -> Result<Engine, String> {
+    let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
+    let resolver =
+        Resolver::new(&config.dns, clock.clone(), Handle::current()).map_err(|e| e.to_string())?;
+    let archive = Archive::start(log::writer(&config.store.url), clock.clone())
+        .map_err(|e| format!("cannot start the decision log: {e}"))?;
+    let journal = Journal::new(Some(sink.clone())).with_archive(archive);
+    let directory = Directory::new(Arc::new(store));
+    Ok(Engine::new(directory, resolver, config, journal, clock))
 }
 
 fn announce(listeners: &[(Door, String)]) {

@@ -3,6 +3,7 @@
 //! Remembers what was looked up; bounded, and only as right as the last commit: after a transaction that failed
 //! a new one is needed.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use rusqlite::{Connection, params};
@@ -140,11 +141,15 @@ pub fn users_of(account: i64) -> (i64, i64) {
     (first, first.saturating_add(USERS_OF_ACCOUNT))
 }
 
-/// What stands for a login that nobody has: there may be any number of them, so they get no rows. FNV-1a,
-/// 24 bits: whoever looks for one compares the login too.
+/// What stands for a login that nobody has: there may be any number of them, so they get no rows. FNV-1a of its
+/// lower case, 24 bits: whoever looks for one compares the login too.
 pub fn digest(login: &str) -> i64 {
+    let folded = match login.is_ascii() {
+        true => Cow::Borrowed(login),
+        false => Cow::Owned(login.to_lowercase()),
+    };
     let mut sum: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in login.bytes() {
+    for byte in folded.bytes() {
         sum = (sum ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x100_0000_01b3);
     }
     ((sum ^ (sum >> 24)) & 0xff_ffff) as i64

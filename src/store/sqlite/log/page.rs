@@ -107,7 +107,7 @@ fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<
         return Ok(batch);
     };
     let meant =
-        |entry: &Entry<'_>| entry.user.is_some() || entry.login.eq_ignore_ascii_case(&whose.text);
+        |entry: &Entry<'_>| entry.user.is_some() || entry.login.to_lowercase() == whose.text;
     if batch.iter().all(|entry| meant(&entry)) {
         return Ok(batch);
     }
