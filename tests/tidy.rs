@@ -139,6 +139,17 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "indymilter",
         ],
     ),
+    (
+        "journal",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::engine",
+            "crate::front",
+            "crate::manage",
+            "crate::cli",
+        ],
+    ),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 

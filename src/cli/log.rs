@@ -119,6 +119,9 @@ const LOOK: Timespec = Timespec {
 /// for, in microseconds.
 const LATE: i64 = 5_000_000;
 
+/// Within this time a line is written, in microseconds.
+const WRITTEN: i64 = 1_000_000;
+
 /// What was shown last of a log that is followed.
 struct Tail {
     filter: Filter,
@@ -129,14 +132,14 @@ struct Tail {
 
 impl Tail {
     fn new(filter: Filter, page: &Batch, host: &Host) -> Tail {
-        let now = host.clock.now().as_microsecond();
-        let mut tail = Tail {
+        let shown: BTreeSet<i64> = page.iter().map(|entry| entry.id.number).collect();
+        // What was decided just now may not have been written when the page was read.
+        let just_now = host.clock.now().as_microsecond() - WRITTEN;
+        Tail {
             filter,
-            newest: page.iter().next_back().map_or(now, |entry| entry.id.number),
-            shown: BTreeSet::new(),
-        };
-        tail.shown.extend(page.iter().map(|entry| entry.id.number));
-        tail
+            newest: shown.last().copied().unwrap_or(just_now),
+            shown,
+        }
     }
 
     /// Until nobody reads any more.

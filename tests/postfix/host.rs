@@ -342,6 +342,21 @@ impl Host {
             .collect()
     }
 
+    /// What `outgate explain` answers to an id, once its line has landed in the store.
+    pub fn explain_id(&self, id: &str) -> Value {
+        let mut answer = None;
+        wait_for(&format!("decision {id}"), || {
+            let output = self
+                .command()
+                .args(["--json", "explain", id])
+                .output()
+                .unwrap();
+            answer = serde_json::from_slice(&output.stdout).ok();
+            answer.is_some()
+        });
+        answer.unwrap()
+    }
+
     /// Everything that Postfix logged.
     pub fn mail_log(&self) -> String {
         fs::read_to_string(self.path("log/mail.log")).unwrap_or_default()
