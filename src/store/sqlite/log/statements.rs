@@ -50,7 +50,7 @@ statements! {
     OLDEST: lookup = "SELECT min(number) FROM decision";
     TRIM_PRESENT: lookup = "DELETE FROM present WHERE segment IN \
         (SELECT number FROM segment WHERE last < ?1 AND number < ?2)";
-    TRIM_SEGMENTS: listing = "DELETE FROM segment WHERE last < ?1 AND number < ?2";
+    TRIM_SEGMENTS: lookup = "DELETE FROM segment WHERE last < ?1 AND number < ?2";
 
     // Finding.
     KINDS: listing = "SELECT number, verdict, reason, audit FROM kind";
