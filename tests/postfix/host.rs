@@ -182,7 +182,8 @@ impl Host {
             .arg(self.path("etc/cert.pem")));
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file of this host.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 

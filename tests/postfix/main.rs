@@ -13,6 +13,7 @@ mod any_domain;
 mod counters;
 mod explained;
 mod host;
+mod log_readers;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;
 mod outage;
