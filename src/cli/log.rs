@@ -74,6 +74,22 @@ impl Options {
         Ok(Exit::Done)
     }
 
+    /// `None`: all. What audit mode does not touch was refused in it as well.
+    fn reasons(&self) -> Option<Vec<&'static str>> {
+        let wanted = |reason: &Reason| {
+            let named = self.reason.as_deref().is_none_or(|id| id == reason.id());
+            named && (!self.would_refuse || reason.bows_to_audit())
+        };
+        let some = self.reason.is_some() || self.would_refuse;
+        some.then(|| {
+            Reason::ALL
+                .into_iter()
+                .filter(wanted)
+                .map(Reason::id)
+                .collect()
+        })
+    }
+
     fn filter(&self, host: &Host) -> Result<Filter, Failure> {
         let (now, zone) = (host.clock.now(), host.time_zone());
         let time = |when: &When| when.time(now, zone);
@@ -85,9 +101,9 @@ impl Options {
         Ok(Filter {
             user: user.map(|user| whose(user, host)).transpose()?,
             account,
-            refused: self.refused,
-            would_refuse: self.would_refuse,
-            reason: self.reason.clone(),
+            refused: self.refused || self.would_refuse,
+            audit: self.would_refuse,
+            reasons: self.reasons(),
             since: self.since.as_ref().map(time),
             until: self.until.as_ref().map(time),
             after: None,

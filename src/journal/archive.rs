@@ -3,6 +3,7 @@
 //! A log that is slow, full, broken or gone costs lines and never an answer. Lines that found no room are
 //! counted, and that is said once a minute.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,11 +70,14 @@ impl Archive {
             told: AtomicU64::new(0),
         });
         let (end, ended) = mpsc::channel();
-        let writer = Writer::new(log, shared.clone());
+        let mut writer = Writer::new(log, shared.clone());
         std::thread::Builder::new()
             .name("log-store".to_owned())
             .spawn(move || {
-                writer.run();
+                // A fault of ours, of which the log then tells, must not end it for good.
+                while catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
+                    std::thread::sleep(RETRY);
+                }
                 // Nobody may be waiting for it.
                 let _ = end.send(());
             })?;
@@ -168,7 +172,7 @@ impl Writer {
         }
     }
 
-    fn run(mut self) {
+    fn run(&mut self) {
         // Makes the file, so that whoever reads it finds one. What fails is tried again with the first line.
         if let Ok(Some(newest)) = self.log.newest() {
             self.shared.ids.continue_behind(newest);

@@ -68,10 +68,10 @@ pub struct Filter {
     pub account: Option<Name>,
     /// Only what was not allowed, or would not have been.
     pub refused: bool,
-    /// Only what audit mode let pass.
-    pub would_refuse: bool,
-    /// Of this reason.
-    pub reason: Option<String>,
+    /// Only what was decided in audit mode.
+    pub audit: bool,
+    /// Of one of these reasons.
+    pub reasons: Option<Vec<&'static str>>,
     /// Not before then.
     pub since: Option<Timestamp>,
     /// Before then.

@@ -14,7 +14,7 @@ use crate::store::log::Entry;
 use crate::store::sqlite::questions::{key, one};
 
 /// Users of one account that have numbers of their own.
-pub const USERS_OF_ACCOUNT: i64 = 1 << 24;
+const USERS_OF_ACCOUNT: i64 = 1 << 24;
 /// Users that are remembered, in about as many times 100 bytes.
 const MAX_USERS: usize = 65_536;
 /// Kinds there may be: what outgate itself writes has a few hundred.
@@ -24,7 +24,8 @@ const MAX_KINDS: usize = 4096;
 #[derive(Default)]
 pub struct Names {
     users: HashMap<UserId, Known>,
-    kinds: HashMap<Kind, i64>,
+    /// By their words and whether they are of audit mode, one behind the other.
+    kinds: HashMap<String, i64>,
     text: String,
 }
 
@@ -34,9 +35,6 @@ struct Known {
     account: Box<str>,
     number: i64,
 }
-
-/// Its words one after the other, with spaces between them, and whether it is of audit mode.
-type Kind = String;
 
 impl Names {
     /// The number of the kind of this line.

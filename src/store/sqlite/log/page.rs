@@ -1,13 +1,13 @@
 //! Finding lines of the decision log: pages of those that fit a filter, and the line of an id.
 //!
-//! A filter becomes kinds of lines and users, and each segment that can hold such lines is asked for the numbers
-//! of the newest ones, through the index alone; the lines themselves are read at the end.
+//! A filter becomes kinds of lines and users. Segments that can hold such lines are asked for the numbers of the
+//! newest ones, newest segments first and through the index alone; the lines themselves are read at the end.
 
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params};
 
-use super::names::{self, USERS_OF_ACCOUNT};
+use super::names;
 use super::{MAX_CROWD, statements as sql};
 use crate::model::decision_id::DecisionId;
 use crate::store::StoreError;
@@ -149,16 +149,26 @@ fn newest(tables: &Connection, span: Span, limit: usize) -> rusqlite::Result<Vec
 
 /// What the lines of a page have in common.
 struct Wanted {
-    /// Sorted.
     kinds: Vec<i64>,
     /// Numbers of users: from the first up to, not including, the second.
     users: Vec<(i64, i64)>,
 }
 
+/// Segments that are asked at once at the most. All their lines may fit, and are looked at then.
+const AT_ONCE: usize = 16;
+
+/// Some lines one behind the other; the least and the greatest of their numbers.
+#[derive(Clone, Copy)]
+struct Segment {
+    number: i64,
+    first: i64,
+    last: i64,
+}
+
 impl Wanted {
     /// `None`: every line fits.
     fn of(tables: &Connection, filter: &Filter) -> rusqlite::Result<Option<Wanted>> {
-        let any_kind = !filter.refused && !filter.would_refuse && filter.reason.is_none();
+        let any_kind = !filter.refused && !filter.audit && filter.reasons.is_none();
         if any_kind && filter.user.is_none() && filter.account.is_none() {
             return Ok(None);
         }
@@ -170,64 +180,73 @@ impl Wanted {
 
     /// The numbers of the newest lines, newest first.
     fn newest(&self, tables: &Connection, span: Span, limit: usize) -> rusqlite::Result<Vec<i64>> {
+        if self.kinds.is_empty() || self.users.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut found: Vec<i64> = Vec::new();
-        let mut segments = tables.prepare_cached(sql::SEGMENTS)?;
-        let mut segments = segments.query([])?;
-        while let Some(row) = segments.next()? {
-            let (segment, first, last): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mut segments = segments(tables)?.into_iter();
+        // Mostly the newest ones will do.
+        let mut at_once = 1;
+        loop {
             // With a page full, only what is newer than its oldest line is of interest.
             let after = match found.last() {
                 Some(oldest) if found.len() >= limit => span.after.max(*oldest),
                 Some(_) | None => span.after,
             };
-            if last <= after || first >= span.before {
-                continue;
-            }
+            let asked = |segment: &Segment| segment.last > after && segment.first < span.before;
+            let asked: Vec<_> = segments.by_ref().filter(asked).take(at_once).collect();
+            let (Some(newest), Some(oldest)) = (asked.first(), asked.last()) else {
+                return Ok(found);
+            };
             let span = Span { after, ..span };
-            self.newest_in(tables, segment, span, limit, &mut found)?;
+            self.newest_in(
+                tables,
+                (oldest.number, newest.number),
+                span,
+                limit,
+                &mut found,
+            )?;
             found.sort_unstable_by(|a, b| b.cmp(a));
             found.truncate(limit);
+            at_once = (2 * at_once).min(AT_ONCE);
         }
-        Ok(found)
     }
 
     fn newest_in(
         &self,
         tables: &Connection,
-        segment: i64,
+        (oldest, newest): (i64, i64),
         span: Span,
         limit: usize,
         found: &mut Vec<i64>,
     ) -> rusqlite::Result<()> {
-        let mut present = tables.prepare_cached(sql::PRESENT)?;
         let mut numbers = tables.prepare_cached(sql::NUMBERS_IN)?;
-        let mut present = present.query([segment])?;
-        while let Some(row) = present.next()? {
-            let kind: i64 = row.get(0)?;
-            if self.kinds.binary_search(&kind).is_err() {
-                continue;
-            }
-            for (first, end) in &self.users {
-                let columns = params![
-                    segment,
-                    kind,
-                    first,
-                    end,
-                    span.after,
-                    span.before,
-                    bounded(limit)
-                ];
-                let newest = numbers.query_map(columns, |row| row.get::<_, i64>(0))?;
-                for number in newest {
-                    found.push(number?);
-                }
+        let kinds = rows::json(&self.kinds)?;
+        for (first, end) in &self.users {
+            let (after, before, limit) = (span.after, span.before, bounded(limit));
+            let columns = params![oldest, newest, kinds, first, end, after, before, limit];
+            for number in numbers.query_map(columns, |row| row.get(0))? {
+                found.push(number?);
             }
         }
         Ok(())
     }
 }
 
-/// The kinds that fit, sorted.
+/// All of them, newest first.
+fn segments(tables: &Connection) -> rusqlite::Result<Vec<Segment>> {
+    let mut statement = tables.prepare_cached(sql::SEGMENTS)?;
+    let segments = statement.query_map([], |row| {
+        Ok(Segment {
+            number: row.get(0)?,
+            first: row.get(1)?,
+            last: row.get(2)?,
+        })
+    })?;
+    segments.collect()
+}
+
+/// The kinds that fit.
 fn kinds(tables: &Connection, filter: &Filter) -> rusqlite::Result<Vec<i64>> {
     let mut kinds = Vec::new();
     let mut all = tables.prepare_cached(sql::KINDS)?;
@@ -236,17 +255,14 @@ fn kinds(tables: &Connection, filter: &Filter) -> rusqlite::Result<Vec<i64>> {
         let allowed = row.get_ref(1)?.as_str()? == "allow";
         let reason = row.get_ref(2)?.as_str()?;
         let audit: bool = row.get(3)?;
-        let fits = filter
-            .reason
-            .as_deref()
-            .is_none_or(|wanted| wanted == reason)
+        let of_reason = |reasons: &Vec<&str>| reasons.contains(&reason);
+        let fits = filter.reasons.as_ref().is_none_or(of_reason)
             && !(filter.refused && allowed)
-            && !(filter.would_refuse && (allowed || !audit));
+            && (audit || !filter.audit);
         if fits {
             kinds.push(row.get(0)?);
         }
     }
-    kinds.sort_unstable();
     Ok(kinds)
 }
 
@@ -283,7 +299,6 @@ fn users(tables: &Connection, filter: &Filter) -> rusqlite::Result<Vec<(i64, i64
     }
     numbers.sort_unstable();
     numbers.dedup();
-    debug_assert!(names::digest(&whose.text) < USERS_OF_ACCOUNT);
     Ok(numbers
         .into_iter()
         .map(|number| (number, number + 1))
@@ -296,10 +311,10 @@ fn bounded(limit: usize) -> i64 {
 
 /// Reads a line.
 fn push(batch: &mut Batch, row: &Row<'_>) -> rusqlite::Result<()> {
-    let text = |column: usize| row.get_ref(column)?.as_str().map_err(Into::into);
-    let maybe = |column: usize| row.get_ref(column)?.as_str_or_null().map_err(Into::into);
-    let text = |column| -> rusqlite::Result<&str> { text(column) };
-    let maybe = |column| -> rusqlite::Result<Option<&str>> { maybe(column) };
+    let text = |column: usize| -> rusqlite::Result<&str> { Ok(row.get_ref(column)?.as_str()?) };
+    let maybe = |column: usize| -> rusqlite::Result<Option<&str>> {
+        Ok(row.get_ref(column)?.as_str_or_null()?)
+    };
     let number: i64 = row.get(0)?;
     let ahead: i64 = row.get(2)?;
     let at = number.saturating_sub(ahead);
