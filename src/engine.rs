@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::calendar::Calendar;
 use crate::clock::Clock;
@@ -93,7 +94,10 @@ impl Context<'_> {
 /// What has been said about one message. A front end keeps one for each message under way.
 #[derive(Debug, Default)]
 pub struct Record {
+    /// What spoke against it.
     said: Vec<(Reason, DecisionId)>,
+    /// That it is accepted was said too.
+    accepted: bool,
 }
 
 /// Decides for all front ends.
@@ -267,19 +271,20 @@ impl Engine {
         decision: &Decision,
     ) -> Option<Reply> {
         let answer = self.tell(record, context, decision);
-        if answer.is_none()
-            && !record
-                .said
-                .iter()
-                .any(|(reason, _)| *reason == Reason::Allowed)
-        {
-            let id = self.journal.new_id(self.clock.now());
+        if answer.is_none() && !record.accepted {
+            record.accepted = true;
+            let now = self.clock.now();
             let allowed = (Reason::Allowed, Verdict::Allow);
-            self.write(context, decision, allowed, "", id);
-            record.said.push((Reason::Allowed, id));
+            self.write(
+                context,
+                decision,
+                allowed,
+                "",
+                self.journal.new_id(now),
+                now,
+            );
             if let Some(user) = &decision.user {
-                self.uses
-                    .note(user.id, context.came_from(), self.clock.now());
+                self.uses.note(user.id, context.came_from(), now);
             }
         }
         answer
@@ -296,9 +301,10 @@ impl Engine {
             .said
             .iter()
             .find(|(reason, _)| *reason == finding.reason);
+        let now = self.clock.now();
         let (id, is_new) = match known {
             Some((_, id)) => (*id, false),
-            None => (self.journal.new_id(self.clock.now()), true),
+            None => (self.journal.new_id(now), true),
         };
         let settings = self.settings();
         let sender_len = context.mail_from.map_or(0, EnvelopeSender::len_on_the_wire);
@@ -313,7 +319,7 @@ impl Engine {
         if is_new {
             let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
             let refused = (finding.reason, finding.verdict());
-            self.write(context, decision, refused, &text, id);
+            self.write(context, decision, refused, &text, id, now);
             record.said.push((finding.reason, id));
         }
         let carried_out =
@@ -328,6 +334,7 @@ impl Engine {
         (reason, verdict): (Reason, Verdict),
         reply: &str,
         id: DecisionId,
+        time: Timestamp,
     ) {
         let user = decision.user.as_ref();
         let mail_from = context.mail_from.map(ToString::to_string);
@@ -336,7 +343,7 @@ impl Engine {
             .instant()
             .saturating_duration_since(context.asked);
         self.journal.write(&Line {
-            time: self.clock.now(),
+            time,
             id,
             front_end: context.front_end,
             stage: context.stage,

@@ -78,6 +78,8 @@ impl Archive {
                 while catch_unwind(AssertUnwindSafe(|| writer.run())).is_err() {
                     std::thread::sleep(RETRY);
                 }
+                // Closes the file.
+                drop(writer);
                 // Nobody may be waiting for it.
                 let _ = end.send(());
             })?;
