@@ -10,6 +10,7 @@ use std::time::Instant;
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 
+use crate::answers::{Answers, Decided};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -104,6 +105,8 @@ pub struct Engine {
     settings: ArcSwap<Settings>,
     journal: Journal,
     uses: Uses,
+    /// What was decided and answered, counted.
+    pub answers: Answers,
     /// The messages that a milter has under way.
     pub transactions: Transactions,
 }
@@ -125,6 +128,7 @@ impl Engine {
             settings: ArcSwap::from_pointee(settings),
             journal,
             uses: Uses::default(),
+            answers: Answers::default(),
             transactions: Transactions::default(),
         }
     }
@@ -211,7 +215,11 @@ impl Engine {
             decision.audit,
         );
         match charged.await {
-            Ok(None) => decision,
+            Ok(None) => {
+                let recipients = question.recipients.unwrap_or(1);
+                self.answers.charged(&decision.allowances, recipients);
+                decision
+            }
             Ok(Some(allowance)) => {
                 let for_good = self.settings().rules.refuse_over_quota;
                 decision.run_out(allowance, question.recipients.unwrap_or(1), for_good);
@@ -222,6 +230,12 @@ impl Engine {
                 ..self.trouble(&error)
             },
         }
+    }
+
+    /// An answer is on its way, whatever it says: for the figures.
+    pub fn answered(&self, front_end: FrontEnd, asked: Instant) {
+        let spent = self.clock.instant().saturating_duration_since(asked);
+        self.answers.answered(front_end, spent);
     }
 
     /// The decision that the store's trouble leaves. Audit mode shows in its line, and changes
@@ -323,6 +337,13 @@ impl Engine {
         reply: &str,
         id: DecisionId,
     ) {
+        self.answers.decided(Decided {
+            front_end: context.front_end,
+            stage: context.stage,
+            verdict,
+            reason,
+            audit: decision.audit,
+        });
         let user = decision.user.as_ref();
         let mail_from = context.mail_from.map(ToString::to_string);
         let spent = self

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 
 use crate::clock::Clock;
 use crate::dns::Resolver;
+use crate::metrics::Hits;
 use crate::model::dns::Known;
 use crate::model::domain::Domain;
 use crate::spf::Shelf;
@@ -30,6 +31,7 @@ pub struct Standings {
     criteria: Criteria,
     clock: Clock,
     remembered: Cache<Key, Kept, Weight>,
+    hits: Hits,
 }
 
 /// Whose standing.
@@ -88,6 +90,7 @@ impl Standings {
             criteria,
             clock,
             remembered: Cache::with_weighter(EXPECTED, Self::CAPACITY, Weight),
+            hits: Hits::default(),
         }
     }
 
@@ -112,8 +115,15 @@ impl Standings {
         (self.remembered.len(), self.remembered.weight())
     }
 
+    /// How often memory sufficed, since the configuration was read.
+    pub fn hits(&self) -> &Hits {
+        &self.hits
+    }
+
     async fn standing(&self, need: &Need, now: Instant, deadline: Instant) -> Arc<Standing> {
-        if let Some(standing) = self.recall(need, now) {
+        let recalled = self.recall(need, now);
+        self.hits.note(recalled.is_some());
+        if let Some(standing) = recalled {
             return standing;
         }
         let shelf = Shelf::default();

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,16 +14,19 @@ use super::control::{Control, Socket};
 use super::fronts::{self, Fronts};
 use super::inherited::Door;
 use super::keeper::Keeper;
+use super::overview::Overview;
 use super::reload::Reloader;
 use super::signals::{Signals, Wish};
 use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
-use crate::journal::Journal;
+use crate::journal::{Journal, Sink};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
@@ -51,6 +55,8 @@ pub struct House {
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,
     store_name: String,
+    /// The end has begun.
+    stopping: Arc<AtomicBool>,
 }
 
 impl House {
@@ -63,19 +69,9 @@ impl House {
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
         let listeners = fronts::bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
-        // Opens behind our back, while questions are answered.
-        let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
-        let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
-        let resolver = Resolver::new(&config.dns, setup.clock.clone(), Handle::current())
-            .map_err(|e| e.to_string())?;
-        let engine = Arc::new(Engine::new(
-            Directory::new(Arc::new(store)),
-            resolver,
-            setup.config,
-            Journal::new(Some(setup.sink.clone())),
-            setup.clock,
-        ));
+        let started_at = setup.clock.now();
+        let engine = engine(setup.config, setup.clock, setup.sink.clone())?;
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
@@ -85,6 +81,22 @@ impl House {
                 .open(door, listener, &mut doors)
                 .map_err(|e| e.to_string())?;
         }
+        let stopping = Arc::<AtomicBool>::default();
+        let overview = Overview {
+            started_at,
+            open_files: setup.open_files,
+            engine: engine.clone(),
+            authenticator: fronts.authenticator.clone(),
+            watch: watch.clone(),
+            keeper: keeper.clone(),
+            sink: setup.sink.clone(),
+            stopping: stopping.clone(),
+            auth: fronts.auth.clone(),
+            policy: fronts.policy.clone(),
+            admin: fronts.admin.clone(),
+            milter: fronts.milter_sessions.clone(),
+        };
+        fronts.open_admin(Arc::new(overview), &mut doors);
         announce(&fronts.listeners);
         let control = Control {
             watch: watch.clone(),
@@ -118,6 +130,7 @@ impl House {
             doors,
             vital,
             store_name,
+            stopping,
         })
     }
 
@@ -168,6 +181,7 @@ impl House {
     /// in the backlog of a socket that somebody holds for the next process.
     async fn close(mut self) {
         host::stopping();
+        self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: open milter sessions may end, a second signal ends them now");
         let drains = self.milters.into_iter().map(|milter| milter.drain(DRAIN));
         let (keeper, mut doors) = (self.keeper, self.doors);
@@ -183,6 +197,20 @@ impl House {
             () = self.signals.stop() => {}
         }
     }
+}
+
+/// The engine. Its store opens behind our back, while questions are answered.
+fn engine(config: Config, clock: Clock, sink: Arc<Sink>) -> Result<Arc<Engine>, String> {
+    let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
+    let resolver =
+        Resolver::new(&config.dns, clock.clone(), Handle::current()).map_err(|e| e.to_string())?;
+    Ok(Arc::new(Engine::new(
+        Directory::new(Arc::new(store)),
+        resolver,
+        config,
+        Journal::new(Some(sink)),
+        clock,
+    )))
 }
 
 fn announce(listeners: &[(Door, String)]) {

@@ -75,6 +75,38 @@ pub enum Verdict {
 }
 
 impl Reason {
+    /// Every one, in the order of their declaration.
+    pub const ALL: [Reason; 28] = [
+        Reason::Allowed,
+        Reason::Unauthenticated,
+        Reason::BadPassword,
+        Reason::NoSuchUser,
+        Reason::Suspended,
+        Reason::Mechanism,
+        Reason::TlsRequired,
+        Reason::IpNotAuthorized,
+        Reason::Throttled,
+        Reason::UnknownUser,
+        Reason::SenderNotAllowed,
+        Reason::SenderMalformed,
+        Reason::Plan,
+        Reason::OwnedByAnotherAccount,
+        Reason::HeaderFromNotAllowed,
+        Reason::HeaderFromMissing,
+        Reason::HeaderFromMalformed,
+        Reason::LockedDown,
+        Reason::SpfMissing,
+        Reason::SpfInvalid,
+        Reason::SpfNotIncludingRelay,
+        Reason::SpfNotPassing,
+        Reason::DmarcMissing,
+        Reason::DnsUnavailable,
+        Reason::QuotaExceeded,
+        Reason::TooManyRecipients,
+        Reason::StoreUnavailable,
+        Reason::InternalError,
+    ];
+
     /// The name in the log, in `explain` and in scripts.
     pub fn id(self) -> &'static str {
         match self {
@@ -184,6 +216,11 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
+}
+
+impl Verdict {
+    /// Every one, in the order of their declaration.
+    pub const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::Refuse, Verdict::Defer];
 }
 
 impl fmt::Display for Verdict {

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -15,10 +14,12 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::memory::{self, Memory};
+use super::outcomes::Outcomes;
 use super::places::{Place, Places};
 use super::wire::Wire;
 use super::{DnsStatus, Looked};
 use crate::clock::Clock;
+use crate::metrics::Hits;
 use crate::model::dns::{Answer, Query, Trouble};
 use crate::telemetry;
 
@@ -40,8 +41,10 @@ pub struct Flights {
     runtime: runtime::Handle,
     open: Mutex<HashMap<Query, watch::Sender<Progress>>>,
     places: Places,
-    answered: AtomicU64,
-    failed: AtomicU64,
+    /// What look-ups came to.
+    pub outcomes: Outcomes,
+    /// How often no look-up was needed.
+    pub hits: Hits,
 }
 
 impl Flights {
@@ -54,15 +57,17 @@ impl Flights {
             runtime,
             open: Mutex::default(),
             places: Places::new(),
-            answered: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            outcomes: Outcomes::default(),
+            hits: Hits::default(),
         }
     }
 
     /// The answer to a question, or at `deadline` that it is late.
     pub async fn ask(self: &Arc<Self>, query: &Query, deadline: Instant) -> Looked {
         let now = self.clock.instant();
-        if let Some(looked) = self.memory.get(query, now) {
+        let remembered = self.memory.get(query, now);
+        self.hits.note(remembered.is_some());
+        if let Some(looked) = remembered {
             return looked;
         }
         let mut progress = match self.join(query, now) {
@@ -121,8 +126,8 @@ impl Flights {
             bytes: self.memory.bytes(),
             capacity: self.memory.capacity(),
             in_flight: self.open().len() as u64,
-            answered: self.answered.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
+            answered: self.outcomes.answered(),
+            failed: self.outcomes.failed(),
         }
     }
 
@@ -132,14 +137,9 @@ impl Flights {
 
     /// Counts, and says in the log what the operator should know.
     fn note(&self, query: &Query, answer: &Answer) {
-        match answer {
-            Answer::Records(_) | Answer::NoData | Answer::NoName => {
-                self.answered.fetch_add(1, Ordering::Relaxed);
-            }
-            Answer::Trouble(trouble) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
-                telemetry::dns_trouble(&self.clock, query, *trouble);
-            }
+        self.outcomes.note(answer);
+        if let Answer::Trouble(trouble) = answer {
+            telemetry::dns_trouble(&self.clock, query, *trouble);
         }
     }
 }

@@ -11,6 +11,7 @@
 mod flight;
 mod gather;
 mod memory;
+mod outcomes;
 mod places;
 mod reading;
 mod wire;
@@ -25,6 +26,7 @@ use tokio::runtime;
 
 use crate::clock::Clock;
 use crate::config::Dns;
+use crate::metrics::Hits;
 use crate::model::dns::{Answer, Query};
 
 use flight::Flights;
@@ -120,5 +122,15 @@ impl Resolver {
     /// What it remembers and does at this moment.
     pub fn status(&self) -> DnsStatus {
         self.flights.status(self.servers.clone())
+    }
+
+    /// What look-ups came to since it was made, by the name of the outcome.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
+        self.flights.outcomes.read()
+    }
+
+    /// How often memory sufficed.
+    pub fn hits(&self) -> &Hits {
+        &self.flights.hits
     }
 }

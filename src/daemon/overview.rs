@@ -1,0 +1,156 @@
+//! What monitoring sees of the daemon: gathers the figures of its parts for the admin listener.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use jiff::Timestamp;
+
+use super::doors::Gauge;
+use super::fronts::Sessions;
+use super::host;
+use super::inherited::Door;
+use super::keeper::Keeper;
+use super::watch::Watch;
+use crate::admin::reading::{Connections, Dns, Hashing, Memory, Process, Reading};
+use crate::admin::{Host, MAX_CONNECTIONS};
+use crate::auth::Authenticator;
+use crate::engine::Engine;
+use crate::journal::Sink;
+use crate::telemetry;
+
+/// Where the figures come from.
+pub struct Overview {
+    /// When the process started.
+    pub started_at: Timestamp,
+    /// The limit of open files; `None`: no limit.
+    pub open_files: Option<u64>,
+    /// Decides.
+    pub engine: Arc<Engine>,
+    /// Knows passwords.
+    pub authenticator: Arc<Authenticator>,
+    /// Knows whether the store can be read.
+    pub watch: Arc<Watch>,
+    /// Knows whether the store can be written.
+    pub keeper: Arc<Keeper>,
+    /// Where log lines go.
+    pub sink: Arc<Sink>,
+    /// The end has begun.
+    pub stopping: Arc<AtomicBool>,
+    /// Open connections of auth.
+    pub auth: Arc<Gauge>,
+    /// Open connections of policy.
+    pub policy: Arc<Gauge>,
+    /// Open connections of the admin listener.
+    pub admin: Arc<Gauge>,
+    /// Count the open sessions of the milter, each behind a room of its own.
+    pub milter: Vec<Sessions>,
+}
+
+impl Host for Overview {
+    fn reading(&self) -> Reading {
+        let answers = &self.engine.answers;
+        Reading {
+            process: self.process(),
+            ready: self.trouble().is_none(),
+            decisions: answers.decisions().collect(),
+            answers: answers.spent().collect(),
+            near_limit: answers.near_limit(),
+            connections: self.connections(),
+            memories: self.memories(),
+            hashing: self.hashing(),
+            store: self.engine.directory.store().figures(),
+            dns: self.dns(),
+            lost_lines: self.sink.lost(),
+        }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        if self.stopping.load(Ordering::Relaxed) {
+            return Some("outgate is stopping".to_owned());
+        }
+        let store = self.engine.directory.store();
+        let trouble = self.watch.trouble();
+        let trouble = trouble.or_else(|| self.keeper.trouble());
+        let trouble = trouble.or_else(|| store.write_trouble());
+        trouble.map(|error| error.to_string())
+    }
+}
+
+impl Overview {
+    fn process(&self) -> Process {
+        Process {
+            started_at: self.started_at.as_duration().as_secs_f64(),
+            open_files: host::open_files().map(|files| files as u64),
+            open_files_limit: self.open_files,
+            resident: host::resident_memory(),
+            panics: telemetry::panics(),
+        }
+    }
+
+    fn connections(&self) -> Vec<Connections> {
+        let settings = self.engine.settings();
+        let most = settings.config.milter.max_connections.get();
+        let milter = usize::try_from(most).unwrap_or(usize::MAX);
+        Door::ALL
+            .into_iter()
+            .map(|door| {
+                let (open, limit) = match door {
+                    Door::Auth => (self.auth.open(), None),
+                    Door::Policy => (self.policy.open(), None),
+                    Door::Milter => {
+                        let open = self.milter.iter().map(|sessions| sessions()).sum();
+                        let rooms = self.milter.len().max(1);
+                        (open, Some(milter.saturating_mul(rooms)))
+                    }
+                    Door::Admin => (self.admin.open(), Some(MAX_CONNECTIONS)),
+                };
+                Connections {
+                    front_end: door.id(),
+                    open,
+                    limit,
+                }
+            })
+            .collect()
+    }
+
+    fn memories(&self) -> Vec<Memory> {
+        let directory = &self.engine.directory;
+        let (users, domains) = directory.remembered();
+        let accounts = directory.remembered_accounts();
+        let hits = directory.hits();
+        let settings = self.engine.settings();
+        let standings = &settings.standings;
+        let resolver = standings.resolver();
+        let logins = &self.authenticator;
+        vec![
+            Memory::new("users", users as u64, &hits.users),
+            Memory::new("domains", domains as u64, &hits.domains),
+            Memory::new("accounts", accounts as u64, &hits.accounts),
+            Memory::new("logins", logins.remembered() as u64, logins.hits()),
+            Memory::new(
+                "standings",
+                standings.remembered().0 as u64,
+                standings.hits(),
+            ),
+            Memory::new("dns", resolver.status().entries, resolver.hits()),
+        ]
+    }
+
+    fn hashing(&self) -> Hashing {
+        let (waiting, running) = self.authenticator.hashing();
+        Hashing {
+            done: self.authenticator.hashed(),
+            waiting,
+            running,
+        }
+    }
+
+    fn dns(&self) -> Dns {
+        let settings = self.engine.settings();
+        let resolver = settings.standings.resolver();
+        Dns {
+            outcomes: resolver.outcomes(),
+            in_flight: resolver.status().in_flight,
+        }
+    }
+}
