@@ -2,9 +2,10 @@
 # make test   everything that CI runs
 # make run    a daemon for development, its state below target/run
 # make bench  speed and memory against servers that do nothing
+# make fuzz   every fuzz target for SECONDS (30); not part of make test, which replays the seeds
 # Targets install what they need on Debian (tests/setup.sh). Packages (make deb) come with a later release.
 
-.PHONY: all demo run test bench setup
+.PHONY: all demo run test bench fuzz setup
 
 all:
 	cargo build
@@ -29,3 +30,8 @@ test: setup
 
 bench:
 	@tests/bench/run
+
+SECONDS = 30
+
+fuzz:
+	@tests/fuzz/run $(SECONDS)

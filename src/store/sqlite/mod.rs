@@ -328,7 +328,10 @@ impl Store for SqliteStore {
             let changes = changes.await?;
             let of_uses = |change: &Change| match change {
                 Change::Quota(_) | Change::Everything => true,
-                Change::Login(_) | Change::Domain(_) | Change::Account(_) => false,
+                Change::Login(_)
+                | Change::Domain(_)
+                | Change::Account(_)
+                | Change::Reset { .. } => false,
             };
             // Whoever has heard of a reset finds it done.
             if changes.changes.iter().any(of_uses) {
