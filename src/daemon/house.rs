@@ -81,39 +81,27 @@ impl House {
                 .open(door, listener, &mut doors)
                 .map_err(|e| e.to_string())?;
         }
+        announce(&fronts.listeners);
         let stopping = Arc::<AtomicBool>::default();
-        let overview = Overview {
+        let status = Status {
+            config: setup.path.clone(),
             started_at,
-            open_files: setup.open_files,
-            engine: engine.clone(),
-            authenticator: fronts.authenticator.clone(),
-            watch: watch.clone(),
-            keeper: keeper.clone(),
-            sink: setup.sink.clone(),
-            stopping: stopping.clone(),
+            listeners: std::mem::take(&mut fronts.listeners),
             auth: fronts.auth.clone(),
             policy: fronts.policy.clone(),
-            admin: fronts.admin.clone(),
-            milter: fronts.milter_sessions.clone(),
+            milter: std::mem::take(&mut fronts.milter_sessions),
+            engine: engine.clone(),
+            watch: watch.clone(),
+            keeper: keeper.clone(),
+            sink: setup.sink,
+            open_files: setup.open_files,
         };
+        let overview = Overview::new(&status, &fronts, stopping.clone());
         fronts.open_admin(Arc::new(overview), &mut doors);
-        announce(&fronts.listeners);
         let control = Control {
             watch: watch.clone(),
             authenticator: fronts.authenticator,
-            status: Status {
-                config: setup.path.clone(),
-                started_at,
-                listeners: fronts.listeners,
-                auth: fronts.auth,
-                policy: fronts.policy,
-                milter: fronts.milter_sessions,
-                engine: engine.clone(),
-                watch: watch.clone(),
-                keeper: keeper.clone(),
-                sink: setup.sink,
-                open_files: setup.open_files,
-            },
+            status,
         };
         vital.spawn(control.run(control_socket));
         vital.spawn(host::feed_watchdog());

@@ -6,10 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use jiff::Timestamp;
 
 use super::doors::Gauge;
-use super::fronts::Sessions;
+use super::fronts::{Fronts, Sessions};
 use super::host;
 use super::inherited::Door;
 use super::keeper::Keeper;
+use super::status::Status;
 use super::watch::Watch;
 use crate::admin::reading::{Connections, Dns, Hashing, Memory, Process, Reading};
 use crate::admin::{Host, MAX_CONNECTIONS};
@@ -20,30 +21,20 @@ use crate::telemetry;
 
 /// Where the figures come from.
 pub struct Overview {
-    /// When the process started.
-    pub started_at: Timestamp,
-    /// The limit of open files; `None`: no limit.
-    pub open_files: Option<u64>,
-    /// Decides.
-    pub engine: Arc<Engine>,
-    /// Knows passwords.
-    pub authenticator: Arc<Authenticator>,
-    /// Knows whether the store can be read.
-    pub watch: Arc<Watch>,
-    /// Knows whether the store can be written.
-    pub keeper: Arc<Keeper>,
-    /// Where log lines go.
-    pub sink: Arc<Sink>,
+    started_at: Timestamp,
+    open_files: Option<u64>,
+    engine: Arc<Engine>,
+    authenticator: Arc<Authenticator>,
+    watch: Arc<Watch>,
+    keeper: Arc<Keeper>,
+    sink: Arc<Sink>,
     /// The end has begun.
-    pub stopping: Arc<AtomicBool>,
-    /// Open connections of auth.
-    pub auth: Arc<Gauge>,
-    /// Open connections of policy.
-    pub policy: Arc<Gauge>,
-    /// Open connections of the admin listener.
-    pub admin: Arc<Gauge>,
-    /// Count the open sessions of the milter, each behind a room of its own.
-    pub milter: Vec<Sessions>,
+    stopping: Arc<AtomicBool>,
+    auth: Arc<Gauge>,
+    policy: Arc<Gauge>,
+    admin: Arc<Gauge>,
+    /// Open sessions of the milter, by socket.
+    milter: Vec<Sessions>,
 }
 
 impl Host for Overview {
@@ -77,6 +68,24 @@ impl Host for Overview {
 }
 
 impl Overview {
+    /// Of the same parts as `status` knows, until the end has begun.
+    pub fn new(status: &Status, fronts: &Fronts, stopping: Arc<AtomicBool>) -> Overview {
+        Overview {
+            started_at: status.started_at,
+            open_files: status.open_files,
+            engine: status.engine.clone(),
+            authenticator: fronts.authenticator.clone(),
+            watch: status.watch.clone(),
+            keeper: status.keeper.clone(),
+            sink: status.sink.clone(),
+            stopping,
+            auth: status.auth.clone(),
+            policy: status.policy.clone(),
+            admin: fronts.admin.clone(),
+            milter: status.milter.clone(),
+        }
+    }
+
     fn process(&self) -> Process {
         Process {
             started_at: self.started_at.as_duration().as_secs_f64(),
