@@ -28,7 +28,7 @@ use self::reading::Reading;
 pub const MAX_CONNECTIONS: usize = 64;
 
 /// How long the head of a request may take, counted from the answer before it.
-const HEAD_PATIENCE: Duration = Duration::from_secs(10);
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How large the head of a request may be, in bytes.
 const MAX_HEAD: usize = 16 << 10;

@@ -1,0 +1,1 @@
+//! Dashboard, alert rules and documentation name figures that there are, and all of them.
