@@ -139,6 +139,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "indymilter",
         ],
     ),
+    (
+        "admin",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::engine",
+            "crate::front",
+            "crate::daemon",
+            "crate::cli",
+            "crate::model",
+        ],
+    ),
+    (
+        "metrics",
+        &["crate::", "Mutex", "RwLock", "String", "prometheus_client"],
+    ),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 

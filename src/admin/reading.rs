@@ -18,7 +18,7 @@ pub struct Reading {
     pub answers: Vec<(FrontEnd, Distribution)>,
     /// Accepted messages after which a quota was nearly used up.
     pub near_limit: u64,
-    /// Those of each listener that is open.
+    /// Those of each kind of listener.
     pub connections: Vec<Connections>,
     /// What is remembered.
     pub memories: Vec<Memory>,

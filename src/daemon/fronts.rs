@@ -33,6 +33,8 @@ pub struct Fronts {
     pub milters: Vec<MilterFront>,
     /// Open sessions of each of them.
     pub milter_sessions: Vec<Sessions>,
+    /// How many may be open, all together.
+    pub milter_limit: u32,
     /// Where they listen.
     pub listeners: Vec<(Door, String)>,
     /// Not served yet.
@@ -51,6 +53,7 @@ impl Fronts {
             admin: Arc::default(),
             milters: Vec::new(),
             milter_sessions: Vec::new(),
+            milter_limit: 0,
             listeners: Vec::new(),
             admin_listeners: Vec::new(),
         }
@@ -89,6 +92,7 @@ impl Fronts {
                     io::Error::new(error.kind(), text)
                 })?;
                 self.milter_sessions.push(Arc::new(front.gauge()));
+                self.milter_limit = self.milter_limit.saturating_add(front.limit());
                 self.milters.push(front);
             }
             Door::Admin => self.admin_listeners.push(listener),

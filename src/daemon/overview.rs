@@ -35,6 +35,7 @@ pub struct Overview {
     admin: Arc<Gauge>,
     /// Open sessions of the milter, by socket.
     milter: Vec<Sessions>,
+    milter_limit: u32,
 }
 
 impl Host for Overview {
@@ -83,6 +84,7 @@ impl Overview {
             policy: status.policy.clone(),
             admin: fronts.admin.clone(),
             milter: status.milter.clone(),
+            milter_limit: fronts.milter_limit,
         }
     }
 
@@ -97,9 +99,7 @@ impl Overview {
     }
 
     fn connections(&self) -> Vec<Connections> {
-        let settings = self.engine.settings();
-        let most = settings.config.milter.max_connections.get();
-        let milter = usize::try_from(most).unwrap_or(usize::MAX);
+        let milter = usize::try_from(self.milter_limit).ok();
         Door::ALL
             .into_iter()
             .map(|door| {
@@ -108,8 +108,7 @@ impl Overview {
                     Door::Policy => (self.policy.open(), None),
                     Door::Milter => {
                         let open = self.milter.iter().map(|sessions| sessions()).sum();
-                        let rooms = self.milter.len().max(1);
-                        (open, Some(milter.saturating_mul(rooms)))
+                        (open, milter.filter(|_| !self.milter.is_empty()))
                     }
                     Door::Admin => (self.admin.open(), Some(MAX_CONNECTIONS)),
                 };
