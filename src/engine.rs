@@ -46,12 +46,12 @@ pub struct Settings {
 
 impl Settings {
     /// Prepared once, at start and at reload.
-    fn new(config: Config, resolver: Resolver, clock: &Clock) -> Settings {
+    fn new(config: Config, standings: Standings) -> Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
             calendar: Calendar::new(config.quota.time_zone.0.clone()),
-            standings: Standings::new(resolver, config.criteria(), clock.clone()),
+            standings,
             config,
         }
     }
@@ -121,7 +121,8 @@ impl Engine {
         clock: Clock,
     ) -> Engine {
         journal.configure(config.log.format, config.log.level);
-        let settings = Settings::new(config, resolver, &clock);
+        let standings = Standings::new(resolver, config.criteria(), clock.clone());
+        let settings = Settings::new(config, standings);
         Engine {
             directory,
             clock,
@@ -142,7 +143,9 @@ impl Engine {
     /// before is remembered.
     pub fn reload(&self, config: Config, resolver: Resolver) {
         self.journal.configure(config.log.format, config.log.level);
-        let settings = Settings::new(config, resolver, &self.clock);
+        let before = self.settings();
+        let standings = before.standings.next(resolver, config.criteria());
+        let settings = Settings::new(config, standings);
         self.settings.store(Arc::new(settings));
     }
 

@@ -31,7 +31,7 @@ pub struct Standings {
     criteria: Criteria,
     clock: Clock,
     remembered: Cache<Key, Kept, Weight>,
-    hits: Hits,
+    hits: Arc<Hits>,
 }
 
 /// Whose standing.
@@ -85,12 +85,27 @@ impl Standings {
 
     /// Remembers nothing yet.
     pub fn new(resolver: Resolver, criteria: Criteria, clock: Clock) -> Standings {
+        Standings::counting(resolver, criteria, clock, Arc::default())
+    }
+
+    /// Others to take their place, by another configuration. They remember nothing, and go on with the
+    /// figures.
+    pub fn next(&self, resolver: Resolver, criteria: Criteria) -> Standings {
+        Standings::counting(resolver, criteria, self.clock.clone(), self.hits.clone())
+    }
+
+    fn counting(
+        resolver: Resolver,
+        criteria: Criteria,
+        clock: Clock,
+        hits: Arc<Hits>,
+    ) -> Standings {
         Standings {
             resolver,
             criteria,
             clock,
             remembered: Cache::with_weighter(EXPECTED, Self::CAPACITY, Weight),
-            hits: Hits::default(),
+            hits,
         }
     }
 
@@ -115,7 +130,7 @@ impl Standings {
         (self.remembered.len(), self.remembered.weight())
     }
 
-    /// How often memory sufficed, since the configuration was read.
+    /// How often memory sufficed.
     pub fn hits(&self) -> &Hits {
         &self.hits
     }

@@ -113,11 +113,9 @@ impl Page<'_> {
             self.store(store)?;
         }
         self.dns(&reading.dns)?;
-        self.counter(
-            "log_lines_lost",
-            "Log lines that nobody took in time",
-            reading.lost_lines,
-        )
+        let lost = reading.lost_lines.iter();
+        let lost = lost.map(|&(log, lines)| ([("log", log)], lines));
+        self.counters("log_lines_lost", "Log lines that were not written", lost)
     }
 
     fn process(&mut self, process: &Process) -> fmt::Result {

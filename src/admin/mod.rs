@@ -118,3 +118,88 @@ async fn readyz(State(host): State<Arc<dyn Host>>) -> Response {
 fn said(status: StatusCode, text: String) -> Response {
     (status, [(header::CONTENT_TYPE, TEXT)], text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::Instant;
+
+    use super::reading::{Dns, Hashing, Process};
+    use super::*;
+
+    /// Has nothing to show.
+    struct Nobody;
+
+    impl Host for Nobody {
+        fn reading(&self) -> Reading {
+            Reading {
+                process: Process {
+                    started_at: 0.0,
+                    open_files: None,
+                    open_files_limit: None,
+                    resident: None,
+                    panics: 0,
+                },
+                ready: true,
+                decisions: Vec::new(),
+                answers: Vec::new(),
+                near_limit: 0,
+                connections: Vec::new(),
+                memories: Vec::new(),
+                hashing: Hashing {
+                    done: 0,
+                    waiting: 0,
+                    running: 0,
+                },
+                store: None,
+                dns: Dns {
+                    outcomes: [("", 0); 8],
+                    in_flight: 0,
+                },
+                lost_lines: Vec::new(),
+            }
+        }
+
+        fn trouble(&self) -> Option<String> {
+            None
+        }
+    }
+
+    /// How long a connection lasts on which this is sent, whose peer takes so many bytes.
+    async fn lasts(sent: &[u8], taken: usize) -> Duration {
+        let (mut peer, stream) = duplex(64);
+        let began = Instant::now();
+        let serving = tokio::spawn(async move {
+            AdminFront::new(Arc::new(Nobody)).serve(stream).await;
+        });
+        peer.write_all(sent).await.unwrap();
+        let mut answer = vec![0; taken];
+        peer.read_exact(&mut answer).await.unwrap();
+        serving.await.unwrap();
+        began.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_come_is_not_waited_for() {
+        let usual = HEAD_PATIENCE..HEAD_PATIENCE + Duration::from_secs(1);
+        for sent in [&b""[..], b"G", b"GET /healthz HTTP/1.1\r\nHost: x\r\n"] {
+            let lasted = lasts(sent, 0).await;
+            assert!(usual.contains(&lasted), "{lasted:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_is_closed_like_one_that_never_asked() {
+        let lasted = lasts(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", 100).await;
+        assert!(
+            lasted <= HEAD_PATIENCE + Duration::from_secs(1),
+            "{lasted:?}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_cut_off() {
+        let lasted = lasts(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", 10).await;
+        assert_eq!(lasted.as_secs(), (LIFETIME + LAST_ANSWER).as_secs());
+    }
+}

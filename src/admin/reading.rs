@@ -28,8 +28,8 @@ pub struct Reading {
     pub store: Option<figures::Reading>,
     /// Name servers.
     pub dns: Dns,
-    /// Log lines that nobody took.
-    pub lost_lines: u64,
+    /// Log lines that were not written, by where to.
+    pub lost_lines: Vec<(&'static str, u64)>,
 }
 
 /// The process and its program.

@@ -52,7 +52,7 @@ impl Host for Overview {
             hashing: self.hashing(),
             store: self.engine.directory.store().figures(),
             dns: self.dns(),
-            lost_lines: self.sink.lost(),
+            lost_lines: vec![("stderr", self.sink.lost())],
         }
     }
 

@@ -74,8 +74,13 @@ pub enum Verdict {
     Defer,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::Refuse, Verdict::Defer];
+}
+
 impl Reason {
-    /// Every one, in the order of their declaration.
+    /// All of them.
     pub const ALL: [Reason; 28] = [
         Reason::Allowed,
         Reason::Unauthenticated,
@@ -216,11 +221,6 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.id())
     }
-}
-
-impl Verdict {
-    /// Every one, in the order of their declaration.
-    pub const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::Refuse, Verdict::Defer];
 }
 
 impl fmt::Display for Verdict {

@@ -13,13 +13,12 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::figures::Figures;
 use super::memory::{self, Memory};
-use super::outcomes::Outcomes;
 use super::places::{Place, Places};
 use super::wire::Wire;
 use super::{DnsStatus, Looked};
 use crate::clock::Clock;
-use crate::metrics::Hits;
 use crate::model::dns::{Answer, Query, Trouble};
 use crate::telemetry;
 
@@ -41,15 +40,18 @@ pub struct Flights {
     runtime: runtime::Handle,
     open: Mutex<HashMap<Query, watch::Sender<Progress>>>,
     places: Places,
-    /// What look-ups came to.
-    pub outcomes: Outcomes,
-    /// How often no look-up was needed.
-    pub hits: Hits,
+    /// What questions came to.
+    pub figures: Arc<Figures>,
 }
 
 impl Flights {
     /// None yet.
-    pub fn new(wire: Wire, clock: Clock, runtime: runtime::Handle) -> Flights {
+    pub fn new(
+        wire: Wire,
+        clock: Clock,
+        runtime: runtime::Handle,
+        figures: Arc<Figures>,
+    ) -> Flights {
         Flights {
             wire,
             memory: Memory::new(),
@@ -57,8 +59,7 @@ impl Flights {
             runtime,
             open: Mutex::default(),
             places: Places::new(),
-            outcomes: Outcomes::default(),
-            hits: Hits::default(),
+            figures,
         }
     }
 
@@ -66,7 +67,7 @@ impl Flights {
     pub async fn ask(self: &Arc<Self>, query: &Query, deadline: Instant) -> Looked {
         let now = self.clock.instant();
         let remembered = self.memory.get(query, now);
-        self.hits.note(remembered.is_some());
+        self.figures.hits.note(remembered.is_some());
         if let Some(looked) = remembered {
             return looked;
         }
@@ -126,8 +127,8 @@ impl Flights {
             bytes: self.memory.bytes(),
             capacity: self.memory.capacity(),
             in_flight: self.open().len() as u64,
-            answered: self.outcomes.answered(),
-            failed: self.outcomes.failed(),
+            answered: self.figures.answered(),
+            failed: self.figures.failed(),
         }
     }
 
@@ -137,7 +138,7 @@ impl Flights {
 
     /// Counts, and says in the log what the operator should know.
     fn note(&self, query: &Query, answer: &Answer) {
-        self.outcomes.note(answer);
+        self.figures.note(answer);
         if let Answer::Trouble(trouble) = answer {
             telemetry::dns_trouble(&self.clock, query, *trouble);
         }

@@ -235,7 +235,45 @@ fn the_process_shows_itself() {
     let files = now.value("outgate_process_open_files");
     let limit = now.value("outgate_process_open_files_limit");
     assert!(files > 5.0 && files < limit, "{files} of {limit}");
-    for nothing in ["outgate_panics_total", "outgate_log_lines_lost_total"] {
+    for nothing in [
+        "outgate_panics_total",
+        "outgate_log_lines_lost_total{log=\"stderr\"}",
+    ] {
         assert_eq!(now.value(nothing), 0.0);
     }
+}
+
+#[test]
+fn name_servers_that_do_not_answer_and_a_reload() {
+    let site = Site::new();
+    let listen = format!("{}admin = \"inet:127.0.0.1:0\"\n", site.listen());
+    // Nobody is there.
+    site.configure(
+        &listen,
+        "[dns]\nservers = [\"127.0.0.1:1\"]\ntimeout = \"1s\"\n",
+    );
+    let (daemon, web) = ready(&site);
+    site.done(&["user", "add", "lists", "--mode", "any-domain"]);
+    let start = web.scrape();
+    let mut policy = Policy::connect(&site).unwrap();
+    let refused = policy.rcpt("lists", "1.1").unwrap();
+    assert!(refused.starts_with("451 4.4.3 [DNS]"), "{refused}");
+    let end = web.scrape();
+    let deferred = expected([("policy rcpt defer dns-unavailable false", 1.0)]);
+    assert_eq!(decisions(&end, &start), deferred);
+    let missed = "outgate_cache_lookups_total{cache=\"standings\",outcome=\"miss\"}";
+    assert_eq!(end.value(missed), 1.0);
+    let looked_up = |exposition: &Exposition| -> f64 {
+        let of_dns = exposition.grown(&Exposition::default(), "outgate_dns_lookups_total{");
+        of_dns.into_values().sum()
+    };
+    let after = until(LONG, || web.scrape(), |now| looked_up(now) >= 1.0);
+    let so_far = looked_up(&after);
+    daemon.signal(rustix::process::Signal::HUP);
+    daemon
+        .err
+        .wait("reload", |line| line.contains("configuration reloaded"));
+    let reloaded = web.scrape();
+    assert!(looked_up(&reloaded) >= so_far, "counters never go back");
+    assert_eq!(reloaded.value(missed), 1.0);
 }

@@ -1,11 +1,14 @@
-//! What look-ups came to, counted by the closed list of outcomes. For `flight`.
+//! What questions to DNS came to, counted: for `flight`. A resolver that takes the place of another one
+//! goes on with its figures.
 
-use crate::metrics::Count;
+use crate::metrics::{Count, Hits};
 use crate::model::dns::{Answer, Trouble};
 
-/// How many look-ups ended how, since the resolver was made.
+/// How many look-ups ended how, and how many were not needed.
 #[derive(Default)]
-pub struct Outcomes {
+pub struct Figures {
+    /// How often memory had the answer.
+    pub hits: Hits,
     records: Count,
     no_data: Count,
     no_name: Count,
@@ -16,8 +19,8 @@ pub struct Outcomes {
     crowded: Count,
 }
 
-impl Outcomes {
-    /// Counts one.
+impl Figures {
+    /// Counts a look-up.
     pub fn note(&self, answer: &Answer) {
         let count = match answer {
             Answer::Records(_) => &self.records,
@@ -49,8 +52,8 @@ impl Outcomes {
         troubles.into_iter().map(Count::get).sum()
     }
 
-    /// All of them, by the name of the outcome.
-    pub fn read(&self) -> [(&'static str, u64); 8] {
+    /// All look-ups, by the name of the outcome.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
         [
             ("records", self.records.get()),
             ("no-data", self.no_data.get()),
