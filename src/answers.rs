@@ -204,4 +204,36 @@ mod tests {
         assert_eq!(answers.decisions().count(), shown.len() + 1);
         assert!(answers.decisions().any(|shown| shown == (odd, 1)));
     }
+
+    /// Where all threads count the same: the worst case.
+    #[test]
+    #[ignore = "a measurement: cargo test --release --lib counting_costs -- --ignored --nocapture"]
+    fn what_counting_costs() {
+        const TIMES: u32 = 2_000_000;
+        let decided = Decided {
+            front_end: FrontEnd::Policy,
+            stage: Stage::Data,
+            verdict: Verdict::Allow,
+            reason: Reason::Allowed,
+            audit: false,
+        };
+        let clock = crate::clock::Clock::system();
+        for threads in [1, 2, 4] {
+            let answers = Answers::default();
+            let began = clock.instant();
+            std::thread::scope(|scope| {
+                for _ in 0..threads {
+                    scope.spawn(|| {
+                        for _ in 0..TIMES {
+                            answers.decided(std::hint::black_box(decided));
+                            answers.answered(FrontEnd::Policy, Duration::from_micros(180));
+                        }
+                    });
+                }
+            });
+            let each = (clock.instant() - began) / TIMES;
+            println!("{threads} threads: {each:?} for each decision");
+            assert!(each < Duration::from_micros(5), "{each:?}");
+        }
+    }
 }

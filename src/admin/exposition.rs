@@ -13,7 +13,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::Host;
+use super::Observed;
 use super::reading::{Dns, Hashing, Process, Reading};
 use crate::metrics::Distribution;
 use crate::store::figures;
@@ -54,14 +54,14 @@ impl Format {
     }
 }
 
-/// Writes the figures of a host.
+/// Writes the figures of a daemon.
 pub struct Exposition(Registry);
 
 impl Exposition {
     /// Of this one.
-    pub fn new(host: Arc<dyn Host>) -> Exposition {
+    pub fn new(daemon: Arc<dyn Observed>) -> Exposition {
         let mut registry = Registry::with_prefix("outgate");
-        registry.register_collector(Box::new(Source(host)));
+        registry.register_collector(Box::new(Source(daemon)));
         Exposition(registry)
     }
 
@@ -77,7 +77,7 @@ impl Exposition {
 }
 
 /// Reads the figures when they are wanted.
-struct Source(Arc<dyn Host>);
+struct Source(Arc<dyn Observed>);
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,7 +121,7 @@ impl Page<'_> {
     fn process(&mut self, process: &Process) -> fmt::Result {
         let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
         let help = "The program that runs; always 1";
-        self.gauges("build_info", help, [(&labels[..], 1_u64)])?;
+        self.gauges("build_info", help, [(&labels[..], 1)])?;
         let mut started = self.0.encode_descriptor(
             "process_start_time_seconds",
             "When the process started, in seconds since 1970",
@@ -284,49 +284,26 @@ impl Page<'_> {
         Ok(())
     }
 
-    fn gauge(&mut self, name: &str, help: &str, value: impl Level) -> fmt::Result {
+    fn gauge(&mut self, name: &str, help: &str, value: impl Into<u64>) -> fmt::Result {
         let encoder = self
             .0
             .encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(value.level()).encode(encoder)
+        ConstGauge::new(value.into()).encode(encoder)
     }
 
     fn gauges<'l, L: AsRef<Labels<'l>>>(
         &mut self,
         name: &str,
         help: &str,
-        values: impl IntoIterator<Item = (L, impl Level)>,
+        values: impl IntoIterator<Item = (L, u64)>,
     ) -> fmt::Result {
         let mut family = self
             .0
             .encode_descriptor(name, help, None, MetricType::Gauge)?;
         for (labels, value) in values {
-            ConstGauge::new(value.level()).encode(family.encode_family(&labels.as_ref())?)?;
+            ConstGauge::new(value).encode(family.encode_family(&labels.as_ref())?)?;
         }
         Ok(())
-    }
-}
-
-/// What a gauge can show.
-trait Level {
-    fn level(self) -> u64;
-}
-
-impl Level for u64 {
-    fn level(self) -> u64 {
-        self
-    }
-}
-
-impl Level for usize {
-    fn level(self) -> u64 {
-        self as u64
-    }
-}
-
-impl Level for bool {
-    fn level(self) -> u64 {
-        u64::from(self)
     }
 }
 

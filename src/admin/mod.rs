@@ -1,6 +1,6 @@
 //! The admin listener: HTTP for monitoring. `/metrics`, `/healthz`, `/readyz`.
 //!
-//! What it shows comes from a [`Host`], and it changes nothing. Whoever connects is taken for hostile:
+//! What it shows comes from an [`Observed`] daemon, and it changes nothing. Whoever connects is taken for hostile:
 //! a connection has bounds of size, of time for a request, and of time in all; what is no HTTP gets
 //! 400, or nothing. It knows neither front ends nor stores.
 
@@ -41,8 +41,8 @@ const LAST_ANSWER: Duration = Duration::from_secs(5);
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What is shown.
-pub trait Host: Send + Sync + 'static {
+/// The daemon, as far as it is shown.
+pub trait Observed: Send + Sync + 'static {
     /// All figures, as they are now.
     fn reading(&self) -> Reading;
 
@@ -56,14 +56,14 @@ pub struct AdminFront {
 }
 
 impl AdminFront {
-    /// A front end that shows this host.
-    pub fn new(host: Arc<dyn Host>) -> AdminFront {
+    /// A front end that shows this daemon.
+    pub fn new(daemon: Arc<dyn Observed>) -> AdminFront {
         let pages = Router::new()
             .route("/metrics", get(metrics))
-            .with_state(Arc::new(Exposition::new(host.clone())))
+            .with_state(Arc::new(Exposition::new(daemon.clone())))
             .route("/healthz", get(healthz))
             .route("/readyz", get(readyz))
-            .with_state(host);
+            .with_state(daemon);
         AdminFront { pages }
     }
 
@@ -105,8 +105,8 @@ async fn healthz() -> Response {
     said(StatusCode::OK, "alive\n".to_owned())
 }
 
-async fn readyz(State(host): State<Arc<dyn Host>>) -> Response {
-    match host.trouble() {
+async fn readyz(State(daemon): State<Arc<dyn Observed>>) -> Response {
+    match daemon.trouble() {
         None => said(StatusCode::OK, "ready\n".to_owned()),
         Some(why) => said(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -130,7 +130,7 @@ mod tests {
     /// Has nothing to show.
     struct Nobody;
 
-    impl Host for Nobody {
+    impl Observed for Nobody {
         fn reading(&self) -> Reading {
             Reading {
                 process: Process {

@@ -51,9 +51,9 @@ pub struct Connections {
     /// Its name in `[listen]`.
     pub front_end: &'static str,
     /// How many are open.
-    pub open: usize,
+    pub open: u64,
     /// How many there may be; `None`: as many as there are files for.
-    pub limit: Option<usize>,
+    pub limit: Option<u64>,
 }
 
 /// Something that is remembered so that it need not be found out again.
@@ -85,9 +85,9 @@ pub struct Hashing {
     /// Computed so far.
     pub done: u64,
     /// Waiting for a thread.
-    pub waiting: usize,
+    pub waiting: u64,
     /// Being computed.
-    pub running: usize,
+    pub running: u64,
 }
 
 /// Name servers.

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::doors::{self, Gauge};
 use super::inherited::Door;
-use crate::admin::{self, AdminFront, Host};
+use crate::admin::{self, AdminFront, Observed};
 use crate::auth::Authenticator;
 use crate::config::Listen;
 use crate::engine::Engine;
@@ -103,9 +103,9 @@ impl Fronts {
 }
 
 impl Fronts {
-    /// Serves the admin sockets from now on, which show the host.
-    pub fn open_admin(&mut self, host: Arc<dyn Host>, tasks: &mut JoinSet<()>) {
-        let front = Arc::new(AdminFront::new(host));
+    /// Serves the admin sockets from now on, which show this.
+    pub fn open_admin(&mut self, shown: Arc<dyn Observed>, tasks: &mut JoinSet<()>) {
+        let front = Arc::new(AdminFront::new(shown));
         for listener in self.admin_listeners.drain(..) {
             let (front, clock) = (front.clone(), self.engine.clock.clone());
             let serve = move |stream: Stream| {

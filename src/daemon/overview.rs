@@ -13,7 +13,7 @@ use super::keeper::Keeper;
 use super::status::Status;
 use super::watch::Watch;
 use crate::admin::reading::{Connections, Dns, Hashing, Memory, Process, Reading};
-use crate::admin::{Host, MAX_CONNECTIONS};
+use crate::admin::{MAX_CONNECTIONS, Observed};
 use crate::auth::Authenticator;
 use crate::engine::Engine;
 use crate::journal::Sink;
@@ -38,7 +38,7 @@ pub struct Overview {
     milter_limit: u32,
 }
 
-impl Host for Overview {
+impl Observed for Overview {
     fn reading(&self) -> Reading {
         let answers = &self.engine.answers;
         Reading {
@@ -99,7 +99,7 @@ impl Overview {
     }
 
     fn connections(&self) -> Vec<Connections> {
-        let milter = usize::try_from(self.milter_limit).ok();
+        let milter = Some(u64::from(self.milter_limit));
         Door::ALL
             .into_iter()
             .map(|door| {
@@ -110,11 +110,11 @@ impl Overview {
                         let open = self.milter.iter().map(|sessions| sessions()).sum();
                         (open, milter.filter(|_| !self.milter.is_empty()))
                     }
-                    Door::Admin => (self.admin.open(), Some(MAX_CONNECTIONS)),
+                    Door::Admin => (self.admin.open(), Some(MAX_CONNECTIONS as u64)),
                 };
                 Connections {
                     front_end: door.id(),
-                    open,
+                    open: open as u64,
                     limit,
                 }
             })
@@ -148,8 +148,8 @@ impl Overview {
         let (waiting, running) = self.authenticator.hashing();
         Hashing {
             done: self.authenticator.hashed(),
-            waiting,
-            running,
+            waiting: waiting as u64,
+            running: running as u64,
         }
     }
 

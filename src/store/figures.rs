@@ -38,7 +38,7 @@ pub struct Reading {
     /// What charges came to, by the name of the outcome.
     pub charges: [(&'static str, u64); 4],
     /// Jobs that wait to be written.
-    pub waiting: usize,
+    pub waiting: u64,
 }
 
 impl Default for Figures {
@@ -82,7 +82,7 @@ impl Figures {
     }
 
     /// All of them. So many jobs are waiting.
-    pub fn read(&self, waiting: usize) -> Reading {
+    pub fn read(&self, waiting: u64) -> Reading {
         let [done, repeated, over, failed] = &self.charges;
         Reading {
             commits: self.commits.read(),

@@ -360,7 +360,7 @@ impl Store for SqliteStore {
     }
 
     fn figures(&self) -> Option<figures::Reading> {
-        Some(self.database.figures.read(self.jobs.waiting()))
+        Some(self.database.figures.read(self.jobs.waiting() as u64))
     }
 
     fn write_trouble(&self) -> Option<StoreError> {
