@@ -32,9 +32,6 @@ pub enum FrontEnd {
 }
 
 impl FrontEnd {
-    /// Every one, in the order of their declaration.
-    pub const ALL: [FrontEnd; 3] = [FrontEnd::Auth, FrontEnd::Policy, FrontEnd::Milter];
-
     /// The name in the log.
     pub fn id(self) -> &'static str {
         match self {
