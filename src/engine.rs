@@ -11,6 +11,7 @@ use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::answers::{Answers, Decided};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -47,12 +48,12 @@ pub struct Settings {
 
 impl Settings {
     /// Prepared once, at start and at reload.
-    fn new(config: Config, resolver: Resolver, clock: &Clock) -> Settings {
+    fn new(config: Config, standings: Standings) -> Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
             calendar: Calendar::new(config.quota.time_zone.0.clone()),
-            standings: Standings::new(resolver, config.criteria(), clock.clone()),
+            standings,
             config,
         }
     }
@@ -109,6 +110,8 @@ pub struct Engine {
     settings: ArcSwap<Settings>,
     journal: Journal,
     uses: Uses,
+    /// What was decided and answered, counted.
+    pub answers: Answers,
     /// The messages that a milter has under way.
     pub transactions: Transactions,
 }
@@ -123,13 +126,15 @@ impl Engine {
         clock: Clock,
     ) -> Engine {
         journal.configure(&config.log);
-        let settings = Settings::new(config, resolver, &clock);
+        let standings = Standings::new(resolver, config.criteria(), clock.clone());
+        let settings = Settings::new(config, standings);
         Engine {
             directory,
             clock,
             settings: ArcSwap::from_pointee(settings),
             journal,
             uses: Uses::default(),
+            answers: Answers::default(),
             transactions: Transactions::default(),
         }
     }
@@ -143,7 +148,9 @@ impl Engine {
     /// before is remembered.
     pub fn reload(&self, config: Config, resolver: Resolver) {
         self.journal.configure(&config.log);
-        let settings = Settings::new(config, resolver, &self.clock);
+        let before = self.settings();
+        let standings = before.standings.next(resolver, config.criteria());
+        let settings = Settings::new(config, standings);
         self.settings.store(Arc::new(settings));
     }
 
@@ -221,7 +228,11 @@ impl Engine {
             decision.audit,
         );
         match charged.await {
-            Ok(None) => decision,
+            Ok(None) => {
+                let recipients = question.recipients.unwrap_or(1);
+                self.answers.charged(&decision.allowances, recipients);
+                decision
+            }
             Ok(Some(allowance)) => {
                 let for_good = self.settings().rules.refuse_over_quota;
                 decision.run_out(allowance, question.recipients.unwrap_or(1), for_good);
@@ -232,6 +243,12 @@ impl Engine {
                 ..self.trouble(&error)
             },
         }
+    }
+
+    /// An answer is on its way, whatever it says: for the figures.
+    pub fn answered(&self, front_end: FrontEnd, asked: Instant) {
+        let spent = self.clock.instant().saturating_duration_since(asked);
+        self.answers.answered(front_end, spent);
     }
 
     /// The decision that the store's trouble leaves. Audit mode shows in its line, and changes
@@ -336,6 +353,13 @@ impl Engine {
         id: DecisionId,
         time: Timestamp,
     ) {
+        self.answers.decided(Decided {
+            front_end: context.front_end,
+            stage: context.stage,
+            verdict,
+            reason,
+            audit: decision.audit,
+        });
         let user = decision.user.as_ref();
         let mail_from = context.mail_from.map(ToString::to_string);
         let spent = self

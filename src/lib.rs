@@ -5,6 +5,8 @@
 //! has the map.
 #![forbid(unsafe_code)]
 
+pub mod admin;
+pub mod answers;
 pub mod auth;
 pub mod calendar;
 pub mod cli;
@@ -19,6 +21,7 @@ pub mod engine;
 pub mod front;
 pub mod journal;
 pub mod manage;
+pub mod metrics;
 pub mod model;
 pub mod owner;
 pub mod quotas;

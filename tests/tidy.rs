@@ -150,6 +150,22 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::cli",
         ],
     ),
+    (
+        "admin",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::engine",
+            "crate::front",
+            "crate::daemon",
+            "crate::cli",
+            "crate::model",
+        ],
+    ),
+    (
+        "metrics",
+        &["crate::", "Mutex", "RwLock", "String", "prometheus_client"],
+    ),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 

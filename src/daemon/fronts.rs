@@ -7,9 +7,9 @@ use tokio::task::JoinSet;
 
 use super::doors::{self, Gauge};
 use super::inherited::Door;
+use crate::admin::{self, AdminFront, Observed};
 use crate::auth::Authenticator;
 use crate::config::Listen;
-use crate::config::value::Endpoint;
 use crate::engine::Engine;
 use crate::front::auth::AuthFront;
 use crate::front::listener::{Listener, Stream};
@@ -17,9 +17,9 @@ use crate::front::milter::MilterFront;
 use crate::front::policy::PolicyFront;
 
 /// Counts open milter sessions.
-pub type Sessions = Box<dyn Fn() -> usize + Send + Sync>;
+pub type Sessions = Arc<dyn Fn() -> usize + Send + Sync>;
 
-/// Everything that answers Postfix.
+/// Everything that answers Postfix, and the admin interface.
 pub struct Fronts {
     /// Knows passwords.
     pub authenticator: Arc<Authenticator>,
@@ -27,12 +27,18 @@ pub struct Fronts {
     pub auth: Arc<Gauge>,
     /// Open connections of policy.
     pub policy: Arc<Gauge>,
+    /// Open connections of the admin listener.
+    pub admin: Arc<Gauge>,
     /// One for each socket.
     pub milters: Vec<MilterFront>,
     /// Open sessions of each of them.
     pub milter_sessions: Vec<Sessions>,
+    /// How many may be open, all together.
+    pub milter_limit: u32,
     /// Where they listen.
     pub listeners: Vec<(Door, String)>,
+    /// Not served yet.
+    admin_listeners: Vec<Listener>,
     engine: Arc<Engine>,
 }
 
@@ -44,13 +50,16 @@ impl Fronts {
             engine,
             auth: Arc::default(),
             policy: Arc::default(),
+            admin: Arc::default(),
             milters: Vec::new(),
             milter_sessions: Vec::new(),
+            milter_limit: 0,
             listeners: Vec::new(),
+            admin_listeners: Vec::new(),
         }
     }
 
-    /// Serves a socket from now on. The tasks that let connections in end with their front end only.
+    /// Serves a socket from now on, but one of the admin interface, which [`Fronts::open_admin`] serves. The tasks that let connections in end with their front end only.
     pub fn open(
         &mut self,
         door: Door,
@@ -82,19 +91,36 @@ impl Fronts {
                     let text = format!("cannot serve the milter on {address}: {error}");
                     io::Error::new(error.kind(), text)
                 })?;
-                self.milter_sessions.push(Box::new(front.gauge()));
+                self.milter_sessions.push(Arc::new(front.gauge()));
+                self.milter_limit = self.milter_limit.saturating_add(front.limit());
                 self.milters.push(front);
             }
-            Door::Admin => {
-                tracing::warn!(
-                    address,
-                    "this version has no admin interface: nobody answers there"
-                );
-                return Ok(());
-            }
+            Door::Admin => self.admin_listeners.push(listener),
         }
         self.listeners.push((door, address));
         Ok(())
+    }
+}
+
+impl Fronts {
+    /// Serves the admin sockets from now on, which show this.
+    pub fn open_admin(&mut self, shown: Arc<dyn Observed>, tasks: &mut JoinSet<()>) {
+        let front = Arc::new(AdminFront::new(shown));
+        for listener in self.admin_listeners.drain(..) {
+            let (front, clock) = (front.clone(), self.engine.clock.clone());
+            let serve = move |stream: Stream| {
+                let front = front.clone();
+                async move { front.serve(stream).await }
+            };
+            let gauge = self.admin.clone();
+            tasks.spawn(doors::keep_few(
+                listener,
+                admin::MAX_CONNECTIONS,
+                gauge,
+                clock,
+                serve,
+            ));
+        }
     }
 }
 
@@ -111,14 +137,6 @@ pub fn bind(
             Door::Admin => &listen.admin,
         };
         if listeners.iter().any(|(inherited, _)| *inherited == door) {
-            continue;
-        }
-        if door == Door::Admin && *endpoint != Endpoint::Off {
-            let address = endpoint.to_string();
-            tracing::warn!(
-                address,
-                "this version has no admin interface: not listening there"
-            );
             continue;
         }
         for listener in Listener::bind(endpoint, listen.socket_mode.0)? {

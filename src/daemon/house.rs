@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -13,6 +14,7 @@ use super::control::{Control, Socket};
 use super::fronts::{self, Fronts};
 use super::inherited::Door;
 use super::keeper::Keeper;
+use super::overview::Overview;
 use super::reload::Reloader;
 use super::signals::{Signals, Wish};
 use super::status::Status;
@@ -53,6 +55,8 @@ pub struct House {
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,
     store_name: String,
+    /// The end has begun.
+    stopping: Arc<AtomicBool>,
 }
 
 impl House {
@@ -65,9 +69,9 @@ impl House {
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
         let listeners = fronts::bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
-        let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
-        let engine = Arc::new(engine(setup.config, &setup.sink, setup.clock)?);
+        let started_at = setup.clock.now();
+        let engine = engine(setup.config, setup.clock, setup.sink.clone())?;
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
@@ -78,22 +82,26 @@ impl House {
                 .map_err(|e| e.to_string())?;
         }
         announce(&fronts.listeners);
+        let stopping = Arc::<AtomicBool>::default();
+        let status = Status {
+            config: setup.path.clone(),
+            started_at,
+            listeners: std::mem::take(&mut fronts.listeners),
+            auth: fronts.auth.clone(),
+            policy: fronts.policy.clone(),
+            milter: std::mem::take(&mut fronts.milter_sessions),
+            engine: engine.clone(),
+            watch: watch.clone(),
+            keeper: keeper.clone(),
+            sink: setup.sink,
+            open_files: setup.open_files,
+        };
+        let overview = Overview::new(&status, &fronts, stopping.clone());
+        fronts.open_admin(Arc::new(overview), &mut doors);
         let control = Control {
             watch: watch.clone(),
             authenticator: fronts.authenticator,
-            status: Status {
-                config: setup.path.clone(),
-                started_at,
-                listeners: fronts.listeners,
-                auth: fronts.auth,
-                policy: fronts.policy,
-                milter: fronts.milter_sessions,
-                engine: engine.clone(),
-                watch: watch.clone(),
-                keeper: keeper.clone(),
-                sink: setup.sink,
-                open_files: setup.open_files,
-            },
+            status,
         };
         vital.spawn(control.run(control_socket));
         vital.spawn(host::feed_watchdog());
@@ -110,6 +118,7 @@ impl House {
             doors,
             vital,
             store_name,
+            stopping,
         })
     }
 
@@ -160,6 +169,7 @@ impl House {
     /// in the backlog of a socket that somebody holds for the next process.
     async fn close(mut self) {
         host::stopping();
+        self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: open milter sessions may end, a second signal ends them now");
         let drains = self.milters.into_iter().map(|milter| milter.drain(DRAIN));
         let (keeper, mut doors) = (self.keeper, self.doors);
@@ -177,16 +187,18 @@ impl House {
     }
 }
 
-/// What decides. Store and log are opened behind its back, while questions are answered.
-fn engine(config: Config, sink: &Arc<Sink>, clock: Clock) -> Result<Engine, String> {
+/// The engine. Store and log are opened behind our back, while questions are answered.
+fn engine(config: Config, clock: Clock, sink: Arc<Sink>) -> Result<Arc<Engine>, String> {
     let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
     let resolver =
         Resolver::new(&config.dns, clock.clone(), Handle::current()).map_err(|e| e.to_string())?;
     let archive = Archive::start(log::writer(&config.store.url), clock.clone())
         .map_err(|e| format!("cannot start the decision log: {e}"))?;
-    let journal = Journal::new(Some(sink.clone())).with_archive(archive);
+    let journal = Journal::new(Some(sink)).with_archive(archive);
     let directory = Directory::new(Arc::new(store));
-    Ok(Engine::new(directory, resolver, config, journal, clock))
+    Ok(Arc::new(Engine::new(
+        directory, resolver, config, journal, clock,
+    )))
 }
 
 fn announce(listeners: &[(Door, String)]) {

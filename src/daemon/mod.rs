@@ -11,6 +11,7 @@ mod host;
 mod house;
 mod inherited;
 mod keeper;
+mod overview;
 mod reload;
 mod signals;
 mod status;

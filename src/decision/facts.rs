@@ -31,6 +31,15 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every one, in the order of their declaration.
+    pub const ALL: [Stage; 5] = [
+        Stage::Auth,
+        Stage::Mail,
+        Stage::Rcpt,
+        Stage::Data,
+        Stage::Eom,
+    ];
+
     /// The name in the log.
     pub fn id(self) -> &'static str {
         match self {

@@ -74,6 +74,11 @@ pub enum Verdict {
     Defer,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::Refuse, Verdict::Defer];
+}
+
 impl Reason {
     /// All of them.
     pub const ALL: [Reason; 28] = [

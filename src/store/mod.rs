@@ -6,6 +6,7 @@
 //! Stores know no protocol and make no decisions.
 
 mod changed;
+pub mod figures;
 pub mod log;
 pub mod memory;
 pub mod sqlite;
@@ -203,6 +204,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// What it has done since it was opened; `None`: it does not count.
+    fn figures(&self) -> Option<figures::Reading> {
+        None
+    }
+
+    /// Why it could not write what it was given last, if that was lately.
+    fn write_trouble(&self) -> Option<StoreError> {
+        None
+    }
 
     /// Finishes what was handed over and lets go of files. What is asked later is an error.
     /// Blocks; a second time does nothing.

@@ -36,6 +36,11 @@ impl Room {
         }
     }
 
+    /// How many there may be.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
     /// How many are there.
     pub fn taken(&self) -> usize {
         let most = usize::try_from(self.most).unwrap_or(UNBOUNDED);

@@ -85,6 +85,11 @@ impl MilterFront {
         move || room.taken()
     }
 
+    /// How many sessions may be open.
+    pub fn limit(&self) -> u32 {
+        self.room.most()
+    }
+
     /// Stops accepting (new sessions wait in the backlog of the socket), lets the sessions that
     /// are open end by themselves for that long, and cuts off the rest.
     pub async fn drain(self, patience: Duration) {

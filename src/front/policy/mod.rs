@@ -10,6 +10,7 @@ mod message;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -68,10 +69,21 @@ impl PolicyFront {
         Ok(())
     }
 
-    /// The whole envelope decision, made anew for each question. `queues`: the smtpd process at the
-    /// other end was seen to queue messages itself.
     async fn answer(&self, request: &Request, queues: &mut bool) -> Result<Action, Malformed> {
         let asked = self.engine.clock.instant();
+        let action = self.judge(request, queues, asked).await?;
+        self.engine.answered(FrontEnd::Policy, asked);
+        Ok(action)
+    }
+
+    /// The whole envelope decision, made anew for each question. `queues`: the smtpd process at the
+    /// other end was seen to queue messages itself.
+    async fn judge(
+        &self,
+        request: &Request,
+        queues: &mut bool,
+        asked: Instant,
+    ) -> Result<Action, Malformed> {
         let Some(envelope) = Envelope::read(request)? else {
             return Ok(Action::Dunno);
         };

@@ -15,6 +15,7 @@ use super::file::{self, Identity};
 use super::schema::{self, Schema, SchemaError};
 use crate::clock::Clock;
 use crate::store::StoreError;
+use crate::store::figures::Figures;
 
 /// How long a connection waits for a lock of somebody else.
 pub const BUSY: Duration = Duration::from_secs(2);
@@ -39,6 +40,8 @@ pub struct Database {
     clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
+    /// What was done with it.
+    pub figures: Figures,
 }
 
 enum State {
@@ -65,6 +68,7 @@ impl Database {
             clock: Clock::system(),
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
+            figures: Figures::default(),
         }
     }
 

@@ -37,7 +37,8 @@ use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use,
+    Work, figures,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -287,9 +288,15 @@ impl Store for SqliteStore {
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
         // What memory knows is durable: a repetition waits for nobody, not even for a locked file.
         if !charge.dues.is_empty() && self.live.is_charged(&charge.key) == Some(true) {
-            return Box::pin(std::future::ready(Ok(Charged::Already)));
+            let already = Ok(Charged::Already);
+            self.database.figures.charge(&already);
+            return Box::pin(std::future::ready(already));
         }
-        Box::pin(async move { self.order(|reply| Job::Charge { charge, reply }).await })
+        Box::pin(async move {
+            let charged = self.order(|reply| Job::Charge { charge, reply }).await;
+            self.database.figures.charge(&charged);
+            charged
+        })
     }
 
     fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
@@ -351,6 +358,14 @@ impl Store for SqliteStore {
 
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
         self.operate(Access::Read, work)
+    }
+
+    fn figures(&self) -> Option<figures::Reading> {
+        Some(self.database.figures.read(self.jobs.waiting() as u64))
+    }
+
+    fn write_trouble(&self) -> Option<StoreError> {
+        self.database.figures.trouble(self.database.now())
     }
 
     fn close(&self) {

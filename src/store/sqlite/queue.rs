@@ -110,6 +110,11 @@ impl<T> Queue<T> {
         inner
     }
 
+    /// How many wait now.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
+    }
+
     /// Takes nothing in any more. What waits is still handed out.
     pub fn close(&self) {
         self.lock().closed = true;

@@ -156,7 +156,10 @@ impl Writer<'_> {
     }
 
     fn write(&mut self, mut group: Vec<Job>) {
+        let (jobs, began) = (group.len(), self.database.now());
         let written = self.guarded(|writer| writer.commit(&mut group));
+        let (now, failed) = (self.database.now(), written.as_ref().err());
+        self.database.figures.commit(jobs, began, now, failed);
         match written {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {
