@@ -94,13 +94,16 @@ impl Archive {
         &self.shared.ids
     }
 
-    /// Lines are kept for so long.
+    /// Lines are kept for so long; zero: none is taken in.
     pub fn keep(&self, time: Duration) {
         self.shared.keep.store(time.as_secs(), Ordering::Relaxed);
     }
 
     /// Hands a line over.
     pub fn add(&self, entry: &Entry<'_>, allowed: bool) {
+        if self.shared.keep.load(Ordering::Relaxed) == 0 {
+            return;
+        }
         if !self.shared.waiting.push(entry, allowed) {
             self.shared.tell_losses_now_and_then();
         }

@@ -141,6 +141,7 @@ fn a_log_that_fails_is_tried_again_and_nothing_is_lost() {
     (0..50).for_each(|number| add(&archive, number, number % 2 == 0));
     until(LONG, || log.tries(), |tries| *tries >= 3);
     log.set(Mood::Good);
+    until(LONG, || log.lines().len(), |lines| *lines == 51);
     archive.close(LONG);
     let kept: Vec<i64> = (-1..50).map(|number| START + number).collect();
     assert_eq!(log.lines(), kept);
@@ -216,4 +217,17 @@ fn ten_thousand_a_second_land() {
         .unwrap();
     let landed: BTreeSet<i64> = numbers(&page).into_iter().collect();
     assert_eq!(landed, (0..all).map(|number| START + number).collect());
+}
+
+#[test]
+fn a_log_that_keeps_nothing_takes_nothing_in() {
+    let log = Moody::new(Mood::Good);
+    let archive = Archive::with_room(Box::new(log.clone()), Clock::system(), ROOM).unwrap();
+    archive.keep(Duration::ZERO);
+    add(&archive, 1, false);
+    archive.keep(Duration::from_secs(1));
+    add(&archive, 2, false);
+    archive.close(LONG);
+    assert_eq!(log.lines(), [START + 2]);
+    assert_eq!(archive.losses(), Losses::default());
 }

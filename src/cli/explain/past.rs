@@ -45,6 +45,7 @@ fn unknown(id: DecisionId, host: &Host) -> Failure {
     let days = host.config.log.keep.0.as_secs() / (24 * 3600);
     let made = jiff::Timestamp::from_microsecond(id.number);
     let hint = match made {
+        _ if days == 0 => "the log keeps little or nothing: see log.keep".to_owned(),
         Ok(time) => format!(
             "it would have been made at {time:.0}; lines are kept for {days} days (log.keep), and \
              written within a second: check the id and the host"
