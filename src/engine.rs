@@ -154,6 +154,7 @@ impl Engine {
             Ok(facts) => facts,
             Err(error) => return self.trouble(&error),
         };
+        facts.now = self.clock.now();
         if let Err(error) = self.add_quotas(question, &settings, &mut facts).await {
             return self.trouble(&error);
         }

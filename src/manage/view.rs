@@ -131,7 +131,7 @@ pub struct UserView {
     pub max_recipients: Option<u32>,
     /// Which senders are checked.
     pub check_from: CheckFrom,
-    /// Enforced, or audited.
+    /// What is in force: `audit` is `on` again when its end has come.
     pub enforce: Enforce,
     /// The operator's own words.
     pub note: String,
@@ -144,6 +144,8 @@ pub struct UserView {
     /// Why it is suspended, if somebody said.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub suspended_reason: String,
+    /// When audit mode ends, or has ended; `None`: no end is set, or it is not on.
+    pub enforce_until: Option<Timestamp>,
 }
 
 impl UserView {
@@ -162,12 +164,16 @@ impl UserView {
             quotas: QuotaView::all(&user.quotas, uses, now, zone),
             max_recipients: user.max_recipients,
             check_from: user.check_from,
-            enforce: user.enforce,
+            enforce: match user.is_audited(now) {
+                true => Enforce::Audit,
+                false => Enforce::On,
+            },
             note: record.note.clone(),
             created_at: record.created_at,
             updated_at: record.updated_at,
             last_used_at: record.last_used_at,
             suspended_reason: record.suspended_reason.clone(),
+            enforce_until: user.enforce_until,
         }
     }
 }

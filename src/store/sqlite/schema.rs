@@ -7,7 +7,11 @@ use thiserror::Error;
 const APPLICATION_ID: i32 = 0x6f67_6462;
 
 /// One step a version: the first makes version 1. A step that was ever released never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+];
 
 /// Why a database is not used.
 #[derive(Debug, Error)]
