@@ -123,10 +123,7 @@ fn apply_enforcement(user: &mut User, settings: &Settings, now: Timestamp) -> Re
         return Err(Fault::with_hint(
             "enforce_until",
             "an end belongs to audit mode, and refusals are carried out",
-            format!(
-                "outgate user set {} --enforce audit --until {until}",
-                user.name
-            ),
+            "give --enforce audit as well",
         ));
     }
     if until <= now {

@@ -8,6 +8,7 @@
 )]
 
 mod account;
+mod audit;
 mod check;
 mod daemon;
 mod domain;

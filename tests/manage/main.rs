@@ -6,6 +6,7 @@
 )]
 
 mod account;
+mod audit;
 mod domain;
 mod grants;
 mod import;

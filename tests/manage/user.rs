@@ -732,7 +732,7 @@ fn a_user_is_shown_as_promised() {
         "{view}"
     );
     assert!(
-        view.ends_with(r#""last_used_at":null,"suspended_reason":"spam"}"#),
+        view.ends_with(r#""suspended_reason":"spam","enforce_until":null}"#),
         "{view}"
     );
 }
