@@ -188,6 +188,16 @@ pub enum DomainStatus {
     Verified,
 }
 
+impl DomainStatus {
+    /// That of a record.
+    pub fn of(record: &DomainRecord) -> DomainStatus {
+        match record.verified_by {
+            Some(_) => DomainStatus::Verified,
+            None => DomainStatus::Pending,
+        }
+    }
+}
+
 /// The record that proves a domain.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct ChallengeView {
@@ -227,10 +237,7 @@ impl From<&DomainRecord> for DomainView {
         DomainView {
             domain: record.domain.to_string(),
             account: record.account.to_string(),
-            status: match record.verified_by {
-                Some(_) => DomainStatus::Verified,
-                None => DomainStatus::Pending,
-            },
+            status: DomainStatus::of(record),
             verified_by: record.verified_by,
             with_subdomains: record.with_subdomains,
             challenge: ChallengeView::from(record),
@@ -321,6 +328,6 @@ impl RemovedView {
     }
 }
 
-fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+pub(super) fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
 }

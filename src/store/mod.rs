@@ -5,11 +5,13 @@
 //! transaction; the rules about them are in `manage`, so that every store obeys the same.
 //! Stores know no protocol and make no decisions.
 
+pub mod backup;
 mod changed;
 pub mod memory;
 pub mod sqlite;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use self::backup::{BackupError, Copied, Progress};
 use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
@@ -195,6 +198,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// Copies all of it, as it is at one moment, into a file that is there and empty, and checks the
+    /// copy. Whoever uses the store meanwhile is not kept waiting. Making the file, its mode and its
+    /// durability are the caller's. Blocks.
+    fn back_up(
+        &self,
+        file: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Copied, BackupError> {
+        let _ = (file, progress);
+        Err(BackupError::NoFile)
+    }
 
     /// Finishes what was handed over and lets go of files. What is asked later is an error.
     /// Blocks; a second time does nothing.

@@ -4,6 +4,7 @@
 //! thread; operators work on the caller's thread. The file is opened behind all of them: nothing
 //! here blocks a caller of the asynchronous questions. All SQL is in `statements`.
 
+mod backup;
 mod database;
 mod file;
 mod job;
@@ -35,6 +36,7 @@ use self::ledger::{Folding, Ledger, Live, Recalled};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
+use super::backup::{BackupError, Copied, Progress};
 use super::{
     Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
 };
@@ -341,6 +343,14 @@ impl Store for SqliteStore {
 
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
         self.operate(Access::Read, work)
+    }
+
+    fn back_up(
+        &self,
+        file: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Copied, BackupError> {
+        backup::run(&self.database, file, progress)
     }
 
     fn close(&self) {
