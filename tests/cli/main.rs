@@ -9,6 +9,7 @@
 
 mod account;
 mod audit;
+mod backup;
 mod check;
 mod daemon;
 mod domain;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 mod audit;
+mod backup;
 mod control;
 #[path = "../counters/mod.rs"]
 mod counters;
