@@ -14,6 +14,7 @@ mod check;
 mod daemon;
 mod domain;
 mod explain;
+mod export;
 mod import;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;

@@ -8,6 +8,7 @@
 mod account;
 mod audit;
 mod domain;
+mod export;
 mod grants;
 mod import;
 mod quota;
