@@ -4,6 +4,7 @@
 
 mod audit;
 mod backup;
+mod bans;
 mod control;
 #[path = "../counters/mod.rs"]
 mod counters;

@@ -188,70 +188,57 @@ fn domains() -> impl Strategy<Value = Vec<DomainRecord>> {
     Vec::from(DOMAINS.map(claims)).prop_map(|claims| claims.concat())
 }
 
-/// A user without its grants, which depend on what its account has; with a hash, perhaps.
+/// Users without their grants, which depend on what their account has; with a hash, perhaps.
 fn users() -> impl Strategy<Value = Vec<(UserRecord, bool)>> {
-    let settings = (
+    let senders = (
         select(ACCOUNTS.to_vec()),
         select(vec![Mode::Default, Mode::AllDomains, Mode::AnyDomain]),
         subsequence(vec!["192.0.2.0/24", "198.51.100.7", "2001:db8::/32"], 0..=3),
-        quotas(),
-        proptest::option::of(1_u32..),
         select(vec![
             CheckFrom::Both,
             CheckFrom::Envelope,
             CheckFrom::Header,
         ]),
+    );
+    let limits = (
+        quotas(),
+        proptest::option::of(1_u32..),
         proptest::option::of(proptest::option::of(moment())),
         proptest::option::of(words()),
     );
-    let record = (
-        (
-            any::<u128>(),
-            "[a-z0-9][a-z0-9._-]{0,10}",
-            any::<u32>(),
-            any::<[bool; 2]>(),
-        ),
-        settings,
-        words(),
-        moment(),
-        moment(),
-        proptest::option::of(moment()),
+    let user = (any::<u128>(), "[a-z0-9][a-z0-9._-]{0,10}", senders, limits).prop_map(
+        |(id, name, (account, mode, networks, check_from), limits)| {
+            let (quotas, max_recipients, audit, suspended) = limits;
+            let user = User {
+                id: UserId(Uuid::from_u128(id | 1)),
+                name: name.parse().unwrap(),
+                account: account.parse().unwrap(),
+                status: suspended
+                    .as_ref()
+                    .map_or(Status::Active, |_| Status::Suspended),
+                mode,
+                grants: Vec::new(),
+                networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
+                check_from,
+                enforce: audit.map_or(Enforce::On, |_| Enforce::Audit),
+                enforce_until: audit.flatten(),
+                max_recipients,
+                quotas,
+                credential_version: 7,
+            };
+            (user, suspended.unwrap_or_default())
+        },
     );
-    let record = record.prop_map(
-        |(identity, settings, note, created_at, updated_at, last_used_at)| {
-            let (id, name, version, [login, hash]) = identity;
-            let (account, mode, networks, quotas, max_recipients, check_from, audit, suspended) =
-                settings;
+    let times = (moment(), moment(), proptest::option::of(moment()));
+    let record = (user, words(), times, any::<[bool; 2]>()).prop_map(
+        |((user, suspended_reason), note, times, [login, hash])| {
+            let (created_at, updated_at, last_used_at) = times;
+            let extra = login.then(|| format!("{}+ü@login.example", user.name));
             let record = UserRecord {
-                logins: match login {
-                    true => vec![format!("{name}+ü@login.example").parse().unwrap()],
-                    false => Vec::new(),
-                },
-                user: User {
-                    id: UserId(Uuid::from_u128(id | 1)),
-                    name: name.parse().unwrap(),
-                    account: account.parse().unwrap(),
-                    status: if suspended.is_some() {
-                        Status::Suspended
-                    } else {
-                        Status::Active
-                    },
-                    mode,
-                    grants: Vec::new(),
-                    networks: networks.iter().map(|text| text.parse().unwrap()).collect(),
-                    check_from,
-                    enforce: if audit.is_some() {
-                        Enforce::Audit
-                    } else {
-                        Enforce::On
-                    },
-                    enforce_until: audit.flatten(),
-                    max_recipients,
-                    quotas,
-                    credential_version: version.into(),
-                },
+                user,
+                logins: extra.iter().map(|text| text.parse().unwrap()).collect(),
                 note,
-                suspended_reason: suspended.unwrap_or_default(),
+                suspended_reason,
                 created_at,
                 updated_at,
                 last_used_at,

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use outgate::model::quota::Window;
+use outgate::model::quota::{Counter, Window};
+use outgate::model::user::UserRecord;
 use outgate::store::backup::{BackupError, Progress};
 use outgate::store::memory::MemoryStore;
 use outgate::store::{Charged, Store};
@@ -43,72 +44,82 @@ fn integrity(path: &Path) -> String {
     connection.query_row(check, [], |row| row.get(0)).unwrap()
 }
 
+/// Charges of two counters, and changes of two users, each time both in one transaction.
+struct Load {
+    /// Charges that were begun, and that are done.
+    begun: AtomicU64,
+    done: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Load {
+    async fn charge(&self, store: &Arc<dyn Store>, counters: &[Counter; 2]) {
+        let dues = counters.each_ref().map(|counter| due(counter, 0, 0));
+        while !self.over.load(Ordering::SeqCst) {
+            let number = self.begun.fetch_add(1, Ordering::SeqCst);
+            let charged = store.charge(charge(number, &dues)).await;
+            assert_eq!(charged, Ok(Charged::Done));
+            self.done.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// One change a charge: nobody is to be starved.
+    fn change(&self, store: &Arc<dyn Store>, mut users: [UserRecord; 2]) {
+        let mut seen = 0;
+        while !self.over.load(Ordering::SeqCst) {
+            let done = self.done.load(Ordering::SeqCst);
+            if done == seen {
+                std::thread::yield_now();
+                continue;
+            }
+            seen = done;
+            users.iter_mut().for_each(|u| u.note = done.to_string());
+            put(store, &users.each_ref());
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_copies_under_load_are_whole_and_of_their_moment() {
     let (directory, path) = place();
     let store = folding(&path, EARLY);
-    let (left, right) = (user("left"), user("right"));
-    put(&store, &[&left, &right]);
+    let users = [user("left"), user("right")];
+    put(&store, &users.each_ref());
     crowd(&store);
-    let counters = [
-        counter(&subject(&left), Window::Total),
-        counter(&shared("default"), Window::Total),
-    ];
-    let dues = counters.each_ref().map(|counter| due(counter, 0, 0));
-    // How many charges were begun and done, and whether to go on.
-    let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let on = Arc::new(AtomicBool::new(true));
+    let of_user = counter(&subject(&users[0]), Window::Total);
+    let counters = [of_user, counter(&shared("default"), Window::Total)];
+    let load = Arc::new(Load {
+        begun: AtomicU64::new(0),
+        done: AtomicU64::new(0),
+        over: AtomicBool::new(false),
+    });
     let charging = tokio::spawn({
-        let (store, begun, done, on) = (store.clone(), begun.clone(), done.clone(), on.clone());
-        async move {
-            while on.load(Ordering::SeqCst) {
-                let number = begun.fetch_add(1, Ordering::SeqCst);
-                let charged = store.charge(charge(number, &dues)).await;
-                assert_eq!(charged, Ok(Charged::Done));
-                done.fetch_add(1, Ordering::SeqCst);
-            }
-        }
+        let (load, store, counters) = (load.clone(), store.clone(), counters.clone());
+        async move { load.charge(&store, &counters).await }
     });
     let changing = std::thread::spawn({
-        let (store, done, on) = (store.clone(), done.clone(), on.clone());
-        move || {
-            let mut users = [left, right];
-            // One change a charge: nobody is to be starved.
-            let mut seen = 0;
-            while on.load(Ordering::SeqCst) {
-                let now = done.load(Ordering::SeqCst);
-                if now == seen {
-                    std::thread::yield_now();
-                    continue;
-                }
-                seen = now;
-                users.iter_mut().for_each(|u| u.note = now.to_string());
-                put(&store, &users.each_ref());
-            }
-        }
+        let (load, store) = (load.clone(), store.clone());
+        move || load.change(&store, users)
     });
     for number in 0..10 {
         let file = directory.path().join(format!("copy {number} ?#%ü.db"));
-        let before = done.load(Ordering::SeqCst);
-        let mut last = None;
-        let mut steps = 0;
+        let before = load.done.load(Ordering::SeqCst);
+        let mut steps = Vec::new();
         back_up(&store, &file, &mut |_| {
-            steps += 1;
             // The copy stands still, and the others go on.
-            let begun = begun.load(Ordering::SeqCst);
-            last.get_or_insert(begun);
-            while done.load(Ordering::SeqCst) < begun && !charging.is_finished() {
+            let begun = load.begun.load(Ordering::SeqCst);
+            steps.push(begun);
+            while load.done.load(Ordering::SeqCst) < begun && !charging.is_finished() {
                 std::thread::yield_now();
             }
         });
-        assert!(steps > 1, "a single step");
+        assert!(steps.len() > 1, "a single step");
         let copy = open(&file);
         for counter in &counters {
             let used = used(&copy, counter, 0).await;
-            let after = last.unwrap();
             assert!(
-                (before..=after).contains(&used),
-                "{before}, {used}, {after}"
+                (before..=steps[0]).contains(&used),
+                "{before}, {used}, {steps:?}"
             );
             assert_eq!(used, view(&copy, |t| t.used(&counters[0], at(0))));
         }
@@ -117,10 +128,10 @@ async fn ten_copies_under_load_are_whole_and_of_their_moment() {
         copy.close();
         assert_eq!(integrity(&file), "ok");
     }
-    on.store(false, Ordering::SeqCst);
+    load.over.store(true, Ordering::SeqCst);
     charging.await.unwrap();
     changing.join().unwrap();
-    assert!(done.load(Ordering::SeqCst) > 10);
+    assert!(load.done.load(Ordering::SeqCst) > 10);
 }
 
 #[test]
