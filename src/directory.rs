@@ -176,8 +176,8 @@ impl Directory {
         slot.clone().map_or(Ok(()), Err)
     }
 
-    /// How many users and domains are remembered now.
-    pub fn remembered(&self) -> (usize, usize) {
-        (self.users.len(), self.domains.len())
+    /// How many users, domains and accounts are remembered now.
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        (self.users.len(), self.domains.len(), self.terms.len())
     }
 }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::calendar::Calendar;
 use crate::clock::Clock;
@@ -41,6 +42,8 @@ pub struct Settings {
     pub standings: Standings,
     /// When the windows of quotas begin and end.
     pub calendar: Calendar,
+    /// Since when it is in force.
+    pub loaded_at: Timestamp,
 }
 
 impl Settings {
@@ -50,6 +53,7 @@ impl Settings {
             rules: config.rules(),
             wording: config.wording(),
             calendar: Calendar::new(config.quota.time_zone.0.clone()),
+            loaded_at: clock.now(),
             standings: Standings::new(resolver, config.criteria(), clock.clone()),
             config,
         }

@@ -109,6 +109,11 @@ impl Authenticator {
         self.hashed.load(Ordering::Relaxed)
     }
 
+    /// How many right passwords are remembered.
+    pub fn remembered(&self) -> usize {
+        self.remembered.len()
+    }
+
     /// Forgets what was counted against a user: `outgate user unlock`.
     pub fn unlock(&self, user: UserId) {
         let window = self.terms().limits.window.0;

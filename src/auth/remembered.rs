@@ -39,6 +39,11 @@ impl Remembered {
         }
     }
 
+    /// How many are remembered, those whose time is over among them.
+    pub fn len(&self) -> usize {
+        self.right.len()
+    }
+
     /// This password has just been found right.
     pub fn add(&self, print: Fingerprint, now: Instant) {
         self.right.insert(print, now);

@@ -12,12 +12,7 @@ pub fn run(host: &Host, output: &mut Output) -> Result<Exit, Failure> {
     let socket = host.config.control_socket();
     match host.ask(&Request::Status) {
         Outcome::Done(answer) if output.is_json() => output.value(&answer),
-        Outcome::Done(answer) => {
-            let mut lines = Vec::new();
-            flatten("", &answer, &mut lines);
-            let fields: Vec<_> = lines.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
-            output.fields(&fields);
-        }
+        Outcome::Done(answer) => show(answer, output),
         Outcome::NoDaemon => {
             return Err(Failure::temporary(
                 format!("no daemon answers on {}", socket.display()),
@@ -32,6 +27,27 @@ pub fn run(host: &Host, output: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// One line a value, and what went wrong lately as a table.
+fn show(mut answer: Value, output: &mut Output) {
+    let errors = answer.as_object_mut().and_then(|a| a.remove("last_errors"));
+    let mut lines = Vec::new();
+    flatten("", &answer, &mut lines);
+    let fields: Vec<_> = lines.iter().map(|(k, v)| (k.as_str(), v.clone())).collect();
+    output.fields(&fields);
+    let errors = errors.as_ref().and_then(Value::as_array);
+    let Some(errors) = errors.filter(|errors| !errors.is_empty()) else {
+        return;
+    };
+    let columns = ["time", "level", "times", "message"];
+    let row = |error: &Value| {
+        let cell = |column: &&str| error.get(column).map(plain).unwrap_or_default();
+        columns.iter().map(cell).collect()
+    };
+    output.text("", "");
+    let rows: Vec<Vec<String>> = errors.iter().map(row).collect();
+    output.table(&["last errors", "level", "times", "message"], &rows);
 }
 
 /// `{"a":{"b":1},"c":[2,3]}` as `a.b` and `c`.

@@ -80,15 +80,12 @@ impl House {
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
         let mut fronts = Fronts::new(engine.clone());
-        for (door, listener) in listeners {
-            fronts
-                .open(door, listener, &mut doors)
-                .map_err(|e| e.to_string())?;
-        }
+        let opened = fronts.open_all(listeners, &mut doors);
+        opened.map_err(|e| e.to_string())?;
         announce(&fronts.listeners);
         let control = Control {
             watch: watch.clone(),
-            authenticator: fronts.authenticator,
+            authenticator: fronts.authenticator.clone(),
             status: Status {
                 config: setup.path.clone(),
                 started_at,
@@ -96,6 +93,8 @@ impl House {
                 auth: fronts.auth,
                 policy: fronts.policy,
                 milter: fronts.milter_sessions,
+                authenticator: fronts.authenticator,
+                recent: setup.log.recent(),
                 engine: engine.clone(),
                 watch: watch.clone(),
                 keeper: keeper.clone(),

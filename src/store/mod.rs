@@ -127,6 +127,36 @@ pub struct Reset {
     pub by: String,
 }
 
+/// How writing goes, as far as this process has tried.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Writing {
+    /// When something was last committed.
+    pub committed_at: Option<Timestamp>,
+    /// What the last attempt met, if it failed.
+    pub trouble: Option<Trouble>,
+}
+
+/// Something that does not work, and since when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// When it began.
+    pub since: Timestamp,
+    /// What it is now.
+    pub error: StoreError,
+}
+
+impl Trouble {
+    /// What an outcome leaves of the trouble before it: a new one begins now, an old one goes on.
+    pub fn after(
+        before: Option<&Trouble>,
+        error: Option<StoreError>,
+        now: Timestamp,
+    ) -> Option<Trouble> {
+        let since = before.map_or(now, |trouble| trouble.since);
+        error.map(|error| Trouble { since, error })
+    }
+}
+
 /// Something that operators changed: what was remembered of it is to be forgotten.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Change {
@@ -205,6 +235,16 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// How writing goes.
+    fn writing(&self) -> Writing {
+        Writing::default()
+    }
+
+    /// Writes something that changes nothing: for whoever wants to know whether that works again.
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Copies all of it, as it is at one moment, into a file that is there and empty, and checks the
     /// copy. Whoever uses the store meanwhile is not kept waiting. Making the file, its mode and its

@@ -14,7 +14,7 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use super::file::{self, Identity};
 use super::schema::{self, SchemaError};
 use crate::clock::Clock;
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble, Writing};
 
 /// How long a connection waits for a lock of somebody else.
 pub const BUSY: Duration = Duration::from_secs(2);
@@ -38,6 +38,7 @@ pub struct Database {
     clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
+    writing: Mutex<Writing>,
 }
 
 enum State {
@@ -58,6 +59,7 @@ impl Database {
             clock: Clock::system(),
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
+            writing: Mutex::default(),
         }
     }
 
@@ -154,6 +156,22 @@ impl Database {
         let connection = self.connection(access)?;
         identity.check()?;
         Ok(connection)
+    }
+
+    /// What came of writing something.
+    pub fn wrote(&self, error: Option<&StoreError>) {
+        let now = self.clock.now();
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_none() {
+            writing.committed_at = Some(now);
+        }
+        writing.trouble = Trouble::after(writing.trouble.as_ref(), error.cloned(), now);
+    }
+
+    /// How writing goes.
+    pub fn writing(&self) -> Writing {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.clone()
     }
 
     /// Nobody gets in any more.

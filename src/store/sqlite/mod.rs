@@ -38,7 +38,8 @@ use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
 use super::backup::{BackupError, Copied, Progress};
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use,
+    Work, Writing,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -352,6 +353,14 @@ impl Store for SqliteStore {
 
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError> {
         self.operate(Access::Read, work)
+    }
+
+    fn writing(&self) -> Writing {
+        self.database.writing()
+    }
+
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(self.write(schema::touch))
     }
 
     fn back_up(

@@ -66,6 +66,12 @@ pub fn version(connection: &Connection) -> Result<usize, SchemaError> {
     recognise(&*connection.unchecked_transaction()?)
 }
 
+/// Writes the version once more: a page, and nothing new in it.
+pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
+}
+
 /// Like [`version`], inside a transaction.
 fn recognise(connection: &Connection) -> Result<usize, SchemaError> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));

@@ -157,6 +157,7 @@ impl Writer<'_> {
 
     fn write(&mut self, mut group: Vec<Job>) {
         let written = self.guarded(|writer| writer.commit(&mut group));
+        self.database.wrote(written.as_ref().err());
         match written {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {
