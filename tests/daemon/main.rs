@@ -18,6 +18,7 @@ mod site;
 #[path = "../small_disk/mod.rs"]
 mod small_disk;
 mod start;
+mod status;
 mod stop;
 mod submission;
 mod trouble;
