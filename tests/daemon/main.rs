@@ -11,6 +11,7 @@ mod counters;
 mod crowd;
 mod inherited;
 mod kill;
+mod last_used;
 mod load;
 mod quotas;
 mod reload;
