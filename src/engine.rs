@@ -189,7 +189,7 @@ impl Engine {
         let store = self.directory.store().as_ref();
         let terms = facts.terms.as_deref();
         facts.allowances =
-            quotas::allowances(store, user, terms, self.clock.now(), &settings.calendar).await?;
+            quotas::allowances(store, user, terms, facts.now, &settings.calendar).await?;
         if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
             facts.charged = store.is_charged(key).await?;
         }

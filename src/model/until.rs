@@ -61,20 +61,20 @@ impl FromStr for Until {
         } else if text.contains(':') {
             text.parse().map(Until::Clock).ok()
         } else {
-            length(text).map(Until::In)
+            let length = length(text).filter(SignedDuration::is_positive);
+            length.map(Until::In)
         };
         read.ok_or_else(|| UntilError(text.to_owned()))
     }
 }
 
-/// A length of time that is longer than nothing, and the same whenever it begins.
-fn length(text: &str) -> Option<SignedDuration> {
+/// A length of time that is the same whenever it begins: `90s`, `2h`, `7d`; a day has 24 hours.
+pub fn length(text: &str) -> Option<SignedDuration> {
     let span: Span = text.parse().ok()?;
     if span.get_months() != 0 || span.get_years() != 0 {
         return None;
     }
-    let length = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
-    length.is_positive().then_some(length)
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()
 }
 
 #[cfg(test)]

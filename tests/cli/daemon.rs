@@ -71,6 +71,8 @@ fn every_change_is_told_to_the_daemon_and_nothing_else() {
         &["user", "test", "press"],
         &["explain", "--user", "press"],
         &["import", "outgate", file, "--dry-run"],
+        &["export", "-"],
+        &["backup", site.path("copy.db").to_str().unwrap()],
         &["check-config"],
     ] {
         site.done(args);

@@ -1,6 +1,9 @@
 //! A backup of the store of a running daemon, and its way back: stop, copy, start.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
 use outgate::model::quota::Unit::Messages;
+use rusqlite::Connection;
 
 use crate::counters::used;
 use crate::site::Site;
@@ -56,4 +59,57 @@ fn a_restored_copy_has_the_users_and_what_they_have_used() {
     assert!(over.starts_with("450 4.7.1 [QUOTA]"), "{over}");
     daemon.stop();
     assert_eq!(used(&site.database(), "shop", Messages), 5);
+}
+
+/// What SQLite finds when it looks at everything.
+fn integrity(path: &std::path::Path) -> String {
+    let connection = Connection::open(path).unwrap();
+    let check = "PRAGMA integrity_check";
+    connection.query_row(check, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn ten_copies_while_messages_and_changes_go_on() {
+    let site = Site::new();
+    let daemon = site.ready();
+    site.shop();
+    site.done(&["user", "set", "shop", "--quota", "1000000/total"]);
+    let (begun, done) = (AtomicU64::new(0), AtomicU64::new(0));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut policy = Policy::connect(&site).unwrap();
+            while !over.load(Ordering::SeqCst) {
+                let number = begun.fetch_add(1, Ordering::SeqCst);
+                let answer = policy.data("shop", &format!("1.{number}")).unwrap();
+                assert_eq!(answer, "DUNNO");
+                done.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+        scope.spawn(|| {
+            for number in 0.. {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                site.done(&["user", "set", "shop", "--note", &number.to_string()]);
+            }
+        });
+        for number in 0..10 {
+            let file = site.path(&format!("copy{number}.db"));
+            let before = done.load(Ordering::SeqCst);
+            site.done(&["backup", file.to_str().unwrap()]);
+            let after = begun.load(Ordering::SeqCst);
+            assert_eq!(integrity(&file), "ok");
+            let used = used(&file, "shop", Messages);
+            assert!(
+                (before..=after).contains(&used),
+                "{before}, {used}, {after}"
+            );
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    daemon.stop();
+    let done = done.load(Ordering::SeqCst);
+    assert!(done > 0);
+    assert_eq!(used(&site.database(), "shop", Messages), done);
 }

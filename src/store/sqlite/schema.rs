@@ -112,6 +112,29 @@ mod tests {
     }
 
     #[test]
+    fn users_of_an_earlier_version_stay_what_they_are() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &MIGRATIONS[..2] {
+            connection.execute_batch(step).unwrap();
+        }
+        let marks = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 2");
+        let user = "INSERT INTO user VALUES (1, x'018f2f3e000070008000000000000001', 'shop', \
+            'default', 'active', 'default', '[]', '[]', 'both', 'audit', NULL, 1, '[]', '[]', '', \
+            '', 0, 0, NULL, NULL)";
+        connection
+            .execute_batch(&format!("{marks}; {user}"))
+            .unwrap();
+        migrate(&mut connection).unwrap();
+        let stored = "SELECT name, enforce, enforce_until FROM user";
+        let stored: (String, String, Option<i64>) = connection
+            .query_row(stored, [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(stored, ("shop".to_owned(), "audit".to_owned(), None));
+    }
+
+    #[test]
     fn what_is_not_ours_is_left_alone() {
         let cases = [
             "CREATE TABLE t (a)",
