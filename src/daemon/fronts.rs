@@ -63,13 +63,18 @@ impl Fronts {
         }
     }
 
-    /// Serves a socket from now on, but one of the admin interface, which [`Fronts::open_admin`] serves. The tasks that let connections in end with their front end only.
-    pub fn open(
+    /// Serves all of these sockets from now on.
+    pub fn open_all(
         &mut self,
-        door: Door,
-        listener: Listener,
+        listeners: Vec<(Door, Listener)>,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<()> {
+        let mut listeners = listeners.into_iter();
+        listeners.try_for_each(|(door, listener)| self.open(door, listener, tasks))
+    }
+
+    /// Serves a socket from now on. The tasks that let connections in end with their front end only.
+    fn open(&mut self, door: Door, listener: Listener, tasks: &mut JoinSet<()>) -> io::Result<()> {
         let address = listener.to_string();
         let clock = self.engine.clock.clone();
         match door {

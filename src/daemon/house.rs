@@ -84,11 +84,8 @@ impl House {
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
         let mut fronts = Fronts::new(engine.clone());
-        for (door, listener) in listeners {
-            fronts
-                .open(door, listener, &mut doors)
-                .map_err(|e| e.to_string())?;
-        }
+        let opened = fronts.open_all(listeners, &mut doors);
+        opened.map_err(|e| e.to_string())?;
         announce(&fronts.listeners);
         let stopping = Arc::<AtomicBool>::default();
         let status = Status {
@@ -98,6 +95,8 @@ impl House {
             auth: fronts.auth.clone(),
             policy: fronts.policy.clone(),
             milter: std::mem::take(&mut fronts.milter_sessions),
+            authenticator: fronts.authenticator.clone(),
+            recent: setup.log.recent(),
             engine: engine.clone(),
             watch: watch.clone(),
             keeper: keeper.clone(),

@@ -12,4 +12,5 @@ pub mod password;
 pub mod quota;
 pub mod reply;
 pub mod sender;
+pub mod until;
 pub mod user;

@@ -41,8 +41,10 @@ fn unknown_words_are_usage_errors() {
         &["quota", "show", "shop", "press"],
         &["log"],
         &["doctor"],
-        &["export", "-"],
-        &["backup", "x"],
+        &["export"],
+        &["export", "-", "more"],
+        &["backup"],
+        &["backup", "x", "--frob"],
         &["token", "list"],
         &["help"],
     ] {

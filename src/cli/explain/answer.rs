@@ -1,6 +1,7 @@
 //! What `explain` and `user test` print: verdict, reason, reply, the rules tried, and the command
 //! that would change the answer.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::failure::Exit;
@@ -8,6 +9,7 @@ use crate::cli::output::Output;
 use crate::decision::Decision;
 use crate::decision::reason::Verdict;
 use crate::decision::sentence::{Wording, reply};
+use crate::model::user::Enforce;
 
 /// An explained decision; the fields that scripts hold on to.
 #[derive(Serialize)]
@@ -19,6 +21,11 @@ pub struct Answer {
     fix: String,
     /// Audit mode is on, for the site or the user.
     audit: bool,
+    /// When it ends by itself.
+    audit_until: Option<Timestamp>,
+    /// When that of the user has ended.
+    #[serde(skip)]
+    audit_ended: Option<Timestamp>,
     /// Audit mode turns this refusal into an allow.
     #[serde(skip)]
     let_pass: bool,
@@ -74,6 +81,8 @@ impl Answer {
                 .collect(),
             fix,
             audit: decision.audit,
+            audit_until: decision.audit_until,
+            audit_ended: ended(decision),
             let_pass: told.is_some() && decision.carried_out().is_none(),
         }
     }
@@ -114,13 +123,19 @@ impl Answer {
     }
 
     /// What audit mode does about the verdict, if it is on.
-    fn audit_words(&self) -> Option<&'static str> {
-        match (self.audit, self.let_pass) {
-            (_, true) => Some("audit mode is on: this is only logged, and it passes"),
-            (true, false) if self.verdict != Verdict::Allow.to_string() => {
-                Some("audit mode is on, and does not touch this: it is answered like that")
-            }
-            (_, false) => None,
+    fn audit_words(&self) -> Option<String> {
+        let until = |time: &Timestamp| format!(" until {time}");
+        let until = self.audit_until.as_ref().map(until).unwrap_or_default();
+        let allowed = self.verdict == Verdict::Allow.to_string();
+        match (self.audit, self.audit_ended) {
+            (true, _) if self.let_pass => Some(format!(
+                "audit mode is on{until}: this is only logged, and it passes"
+            )),
+            (true, _) if !allowed => Some(format!(
+                "audit mode is on{until}, and does not touch this: it is answered like that"
+            )),
+            (false, Some(end)) if !allowed => Some(format!("audit mode of this user ended {end}")),
+            (_, _) => None,
         }
     }
 
@@ -145,8 +160,17 @@ impl Answer {
             }
         }
         if let Some(words) = self.audit_words() {
-            fields.push(("audit", words.to_owned()));
+            fields.push(("audit", words));
         }
         output.fields(&fields);
+    }
+}
+
+/// When the audit mode of the user ended, if none is on.
+fn ended(decision: &Decision) -> Option<Timestamp> {
+    let user = decision.user.as_deref()?;
+    match user.enforce {
+        Enforce::Audit if !decision.audit => user.enforce_until,
+        Enforce::Audit | Enforce::On => None,
     }
 }

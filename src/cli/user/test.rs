@@ -50,6 +50,7 @@ impl Options {
             password,
             client,
             audit: host.config.enforcement.mode == EnforcementMode::Audit,
+            now: host.clock.now(),
         };
         let mut decision = judge_login(&attempt);
         leave_throttle_open(&mut decision);
