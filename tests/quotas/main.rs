@@ -187,6 +187,37 @@ async fn an_old_smtpd_gets_no_second_message_under_one_instance() {
     }
 }
 
+/// Another restriction refused this DATA, and the client adds recipients to the same message.
+#[tokio::test]
+async fn recipients_that_come_after_an_accepted_data_are_not_free() {
+    let host = Host::new();
+    let few = Ask {
+        login: "list",
+        recipients: 1,
+        ..DATA
+    };
+    let more = Ask {
+        recipients: 6,
+        ..few
+    };
+    for _ in 0..2 {
+        assert_eq!(host.ask(&few).await, "DUNNO");
+    }
+    for _ in 0..2 {
+        assert_eq!(host.ask(&more).await, "DUNNO");
+    }
+    assert_eq!(host.used("list", Unit::Recipients).await, 7);
+    let most = Ask {
+        recipients: 5,
+        ..few
+    };
+    let answer = host.ask(&most).await;
+    assert!(
+        answer.starts_with("450 4.7.1 [QUOTA] Exceeded: user list has used 7 of 10 recipients"),
+        "{answer}"
+    );
+}
+
 #[tokio::test]
 async fn with_both_wired_the_milter_charges() {
     let host = Host::new();

@@ -84,10 +84,13 @@ impl<'r> Envelope<'r> {
 
     /// What the message is charged under: the same however often Postfix asks, also over another
     /// connection or to another process. The queue id tells apart what an smtpd with the bug of
-    /// [`Envelope::is_out_of_turn`] hands in under one instance.
+    /// [`Envelope::is_out_of_turn`] hands in under one instance. So does the number of recipients:
+    /// where another restriction refuses a DATA, the client may add some and come again.
     fn key(&self) -> MessageKey {
         let mut digest = Blake2s256::new_with_prefix(self.instance());
-        for part in self.identity().chain([self.queue_id.as_bytes()]) {
+        let recipients = self.recipients.to_string();
+        let more = [self.queue_id.as_bytes(), recipients.as_bytes()];
+        for part in self.identity().chain(more) {
             // No value contains a line end, so different parts never add up to the same text.
             digest.update(b"\n");
             digest.update(part);
