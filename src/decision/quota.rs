@@ -113,11 +113,11 @@ impl Decision {
 }
 
 impl Allowance {
-    /// What a message with so many recipients needs.
+    /// What a message with so many recipients needs. It has one at least, whatever is said.
     pub fn needed(&self, recipients: u32) -> u64 {
         match self.counter.unit {
             Unit::Messages => 1,
-            Unit::Recipients => recipients.into(),
+            Unit::Recipients => recipients.max(1).into(),
         }
     }
 

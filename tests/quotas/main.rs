@@ -219,6 +219,29 @@ async fn recipients_that_come_after_an_accepted_data_are_not_free() {
 }
 
 #[tokio::test]
+async fn a_message_has_one_recipient_at_least() {
+    let host = Host::new();
+    for n in 0..10 {
+        let queue_id = format!("4A{n}");
+        let none = Ask {
+            login: "list",
+            queue_id: &queue_id,
+            recipients: 0,
+            ..DATA
+        };
+        assert_eq!(host.ask(&none).await, "DUNNO");
+    }
+    let none = Ask {
+        login: "list",
+        recipients: 0,
+        ..DATA
+    };
+    let answer = host.ask(&none).await;
+    assert!(answer.starts_with("450 4.7.1 [QUOTA]"), "{answer}");
+    assert_eq!(host.used("list", Unit::Recipients).await, 10);
+}
+
+#[tokio::test]
 async fn with_both_wired_the_milter_charges() {
     let host = Host::new();
     let mut session = host.session().await;
