@@ -86,7 +86,7 @@ impl<'r> Envelope<'r> {
     /// connection or to another process. The queue id tells apart what an smtpd with the bug of
     /// [`Envelope::is_out_of_turn`] hands in under one instance. So does the number of recipients:
     /// where another restriction refuses a DATA, the client may add some and come again.
-    fn key(&self) -> MessageKey {
+    pub fn key(&self) -> MessageKey {
         let mut digest = Blake2s256::new_with_prefix(self.instance());
         let recipients = self.recipients.to_string();
         let more = [self.queue_id.as_bytes(), recipients.as_bytes()];

@@ -102,13 +102,13 @@ impl PolicyFront {
             asked,
         };
         let message = self.messages.of(&envelope, asked);
-        let reply = message.speak(|record| {
-            if last_word {
+        let reply = if last_word {
+            message.conclude(envelope.key(), |record| {
                 self.engine.conclude(record, &context, &decision)
-            } else {
-                self.engine.tell(record, &context, &decision)
-            }
-        });
+            })
+        } else {
+            message.speak(|record| self.engine.tell(record, &context, &decision))
+        };
         Ok(reply.map_or(Action::Dunno, Action::Reply))
     }
 }
