@@ -121,6 +121,11 @@ impl Allowance {
         }
     }
 
+    /// Whether as much is left as a message with so many recipients needs.
+    pub fn has_room_for(&self, recipients: u32) -> bool {
+        self.obstacle(self.needed(recipients)) == Obstacle::None
+    }
+
     fn obstacle(&self, needed: u64) -> Obstacle {
         match self.remaining() {
             None => Obstacle::None,
