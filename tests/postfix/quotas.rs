@@ -561,6 +561,27 @@ fn a_milter_that_dies_after_data_defers_and_charges_nothing() {
     }
 }
 
+/// Policy is asked first at DATA, and finds nothing of the milter's session any more.
+#[test]
+fn a_milter_that_dies_before_data_costs_one_message_at_most() {
+    for (way, most) in [(Way::Milter, 0), (Way::Both, 1)] {
+        let mut host = start(way.setup(false), ONE);
+        let mut smtp = login(&host, "shop");
+        begin(&mut smtp, FRIEND);
+        host.kill_outgate();
+        host.start_outgate();
+        for _ in 0..2 {
+            expect(&smtp.say("DATA"), "451 4.7.1 Service unavailable");
+            assert_eq!(host.used("shop", Messages), most, "{way:?}");
+        }
+        smtp.reset();
+        let mail = smtp.say("MAIL FROM:<news@example.com>");
+        expect(&mail, "451 4.7.1 Service unavailable");
+        passes(&mut login(&host, "shop"), 1);
+        assert_eq!(host.used("shop", Messages), most + 1, "{way:?}");
+    }
+}
+
 #[test]
 fn a_milter_that_is_told_to_end_sees_messages_through_and_counts_them() {
     for way in [Way::Milter, Way::Both] {
