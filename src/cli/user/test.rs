@@ -57,6 +57,7 @@ impl Options {
         let situation = Situation {
             login: &self.name,
             client,
+            recipients: None,
         };
         let fix = explain::fix(&decision, &situation, store.as_ref())?;
         let wording = &engine.settings().wording;
