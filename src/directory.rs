@@ -201,14 +201,9 @@ impl Directory {
         slot.clone().map_or(Ok(()), Err)
     }
 
-    /// How many users and domains are remembered now.
-    pub fn remembered(&self) -> (usize, usize) {
-        (self.users.len(), self.domains.len())
-    }
-
-    /// How many accounts are remembered now.
-    pub fn remembered_accounts(&self) -> usize {
-        self.terms.len()
+    /// How many users, domains and accounts are remembered now.
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        (self.users.len(), self.domains.len(), self.terms.len())
     }
 
     /// How often memory sufficed.

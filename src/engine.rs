@@ -44,15 +44,18 @@ pub struct Settings {
     pub standings: Standings,
     /// When the windows of quotas begin and end.
     pub calendar: Calendar,
+    /// Since when it is in force.
+    pub loaded_at: Timestamp,
 }
 
 impl Settings {
     /// Prepared once, at start and at reload.
-    fn new(config: Config, standings: Standings) -> Settings {
+    fn new(config: Config, standings: Standings, clock: &Clock) -> Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
             calendar: Calendar::new(config.quota.time_zone.0.clone()),
+            loaded_at: clock.now(),
             standings,
             config,
         }
@@ -127,7 +130,7 @@ impl Engine {
     ) -> Engine {
         journal.configure(&config.log);
         let standings = Standings::new(resolver, config.criteria(), clock.clone());
-        let settings = Settings::new(config, standings);
+        let settings = Settings::new(config, standings, &clock);
         Engine {
             directory,
             clock,
@@ -150,7 +153,7 @@ impl Engine {
         self.journal.configure(&config.log);
         let before = self.settings();
         let standings = before.standings.next(resolver, config.criteria());
-        let settings = Settings::new(config, standings);
+        let settings = Settings::new(config, standings, &self.clock);
         self.settings.store(Arc::new(settings));
     }
 
@@ -171,6 +174,7 @@ impl Engine {
             Ok(facts) => facts,
             Err(error) => return self.trouble(&error),
         };
+        facts.now = self.clock.now();
         if let Err(error) = self.add_quotas(question, &settings, &mut facts).await {
             return self.trouble(&error);
         }
@@ -201,7 +205,7 @@ impl Engine {
         let store = self.directory.store().as_ref();
         let terms = facts.terms.as_deref();
         facts.allowances =
-            quotas::allowances(store, user, terms, self.clock.now(), &settings.calendar).await?;
+            quotas::allowances(store, user, terms, facts.now, &settings.calendar).await?;
         if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
             facts.charged = store.is_charged(key).await?;
         }

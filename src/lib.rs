@@ -5,6 +5,9 @@
 //! has the map.
 #![forbid(unsafe_code)]
 
+/// The commit that this was built from, where whoever built it said so.
+pub const COMMIT: Option<&str> = option_env!("OUTGATE_COMMIT");
+
 pub mod admin;
 pub mod answers;
 pub mod auth;
@@ -25,6 +28,7 @@ pub mod metrics;
 pub mod model;
 pub mod owner;
 pub mod quotas;
+pub mod recent;
 pub mod socket;
 pub mod spf;
 pub mod standing;

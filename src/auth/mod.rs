@@ -173,6 +173,7 @@ impl Authenticator {
                     password,
                     client: Some(claim.asker.client),
                     audit: terms.audit,
+                    now: self.engine.clock.now(),
                 })
             };
             let candidate = self.candidate(claim, user);

@@ -45,7 +45,7 @@ impl Remembered {
         known
     }
 
-    /// How many passwords are remembered.
+    /// How many are remembered, those whose time is over among them.
     pub fn len(&self) -> usize {
         self.right.len()
     }

@@ -5,11 +5,11 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::output::{Output, Shown};
+use super::progress;
 use super::word;
 use crate::auth::hash::check_stored;
 use crate::manage::import::{self, Count, Summary};
@@ -45,7 +45,7 @@ impl Options {
     fn outgate(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
         let (mut lines, length) = open(&self.file)?;
         let store = host.store()?;
-        let bar = progress(length);
+        let bar = progress::bytes(length);
         let options = import::Options {
             dry_run: self.dry_run,
             now: host.clock.now(),
@@ -103,19 +103,4 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
         Box::new(BufReader::with_capacity(256 * 1024, opened)),
         length,
     ))
-}
-
-/// A bar on standard error, where that is a terminal; nothing otherwise.
-fn progress(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(length) => (
-            ProgressBar::new(length),
-            "{bar:40} {bytes}/{total_bytes} {eta}",
-        ),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}"),
-    };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
-    }
 }

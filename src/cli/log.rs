@@ -39,7 +39,7 @@ pub struct Options {
     /// Not before: 2h, 7d (so long ago), 2026-11-24, "2026-11-24 10:00" or 2026-11-24T10:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<When>,
-    /// Before, likewise
+    /// Before, likewise; a day is shown to its end
     #[arg(long, value_name = "TIME")]
     until: Option<When>,
     /// The newest so many
@@ -92,7 +92,6 @@ impl Options {
 
     fn filter(&self, host: &Host) -> Result<Filter, Failure> {
         let (now, zone) = (host.clock.now(), host.time_zone());
-        let time = |when: &When| when.time(now, zone);
         let account = self.account.as_deref().map(Name::parse).transpose();
         let account = account.map_err(|error| {
             Failure::refused(error.to_string(), "see the accounts: outgate account list")
@@ -104,8 +103,8 @@ impl Options {
             refused: self.refused || self.would_refuse,
             audit: self.would_refuse,
             reasons: self.reasons(),
-            since: self.since.as_ref().map(time),
-            until: self.until.as_ref().map(time),
+            since: self.since.as_ref().map(|since| since.begin(now, zone)),
+            until: self.until.as_ref().map(|until| until.end(now, zone)),
             after: None,
         })
     }

@@ -3,16 +3,20 @@
 //! One file a noun. Nothing here knows SQL or decides a rule; only `output` prints.
 
 mod account;
+mod backup;
 mod check_config;
 mod domain;
 pub mod explain;
+mod export;
 mod failure;
 pub mod host;
 mod import;
 mod log;
+mod new_file;
 mod operator;
 mod output;
 pub mod postfix;
+mod progress;
 mod quota;
 mod status;
 mod user;
@@ -88,6 +92,10 @@ enum Command {
     Postfix(postfix::Command),
     /// Read accounts, domains and users from a file: all of it or nothing
     Import(import::Options),
+    /// Write accounts, domains and users to a file that import outgate reads
+    Export(export::Options),
+    /// Make a consistent copy of the store, also while the daemon uses it
+    Backup(backup::Options),
     /// Ask the running daemon how it is
     Status,
     /// Print a script that completes outgate's commands in a shell
@@ -136,6 +144,8 @@ impl Command {
             Command::Log(options) => options.run(&Host::load(file)?, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
+            Command::Export(options) => options.run(&Host::load(file)?, output)?,
+            Command::Backup(options) => options.run(&Host::load(file)?, output)?,
             Command::Status => status::run(&Host::load(file)?, output)?,
         };
         Ok(exit.into())

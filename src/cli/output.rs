@@ -60,6 +60,11 @@ impl Output {
         }
     }
 
+    /// Whether nobody reads any more.
+    pub fn is_left(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// Writes one JSON value on a line of its own.
     pub fn value(&mut self, value: &impl Serialize) {
         self.json_text(value);
@@ -251,7 +256,7 @@ impl<T: Listed> List<'_, T> {
 }
 
 /// Compact JSON in which harmful characters are escaped: the value stays the same.
-fn to_json(value: &impl Serialize) -> String {
+pub fn to_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::with_capacity(256);
     let mut serializer = Serializer::with_formatter(&mut bytes, Harmless);
     match value.serialize(&mut serializer) {

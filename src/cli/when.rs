@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use jiff::civil::DateTime;
+use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +15,9 @@ pub enum When {
     Ago(Duration),
     /// `2026-11-24T10:00:00Z`
     At(Timestamp),
-    /// `2026-11-24`, `2026-11-24 10:00`: by the clocks of the site.
+    /// `2026-11-24`: all of that day, by the clocks of the site.
+    Day(Date),
+    /// `2026-11-24 10:00`, by the clocks of the site.
     Local(DateTime),
 }
 
@@ -27,7 +29,11 @@ impl FromStr for When {
         if let Ok(time) = text.parse() {
             return Ok(When::At(time));
         }
-        if let Ok(local) = text.parse() {
+        let is_day = text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+        if let (true, Ok(day)) = (is_day, text.parse()) {
+            return Ok(When::Day(day));
+        }
+        if let (false, Ok(local)) = (is_day, text.parse()) {
             return Ok(When::Local(local));
         }
         text.parse().map(When::Ago).map_err(|_| {
@@ -37,20 +43,34 @@ impl FromStr for When {
 }
 
 impl When {
-    /// The time that is meant. What is longer ago than time goes is the beginning of time.
-    pub fn time(&self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+    /// When it begins. What is longer ago than time goes is the beginning of time.
+    pub fn begin(&self, now: Timestamp, zone: &TimeZone) -> Timestamp {
         match self {
             When::At(time) => *time,
             When::Ago(Duration(length)) => {
                 let length = SignedDuration::try_from(*length).unwrap_or(SignedDuration::MAX);
                 now.checked_sub(length).unwrap_or(Timestamp::UNIX_EPOCH)
             }
-            When::Local(local) => zone
-                .to_ambiguous_timestamp(*local)
-                .compatible()
-                .unwrap_or(Timestamp::UNIX_EPOCH),
+            When::Day(day) => on_the_clock(day.to_datetime(Time::midnight()), zone),
+            When::Local(time) => on_the_clock(*time, zone),
         }
     }
+
+    /// When it ends: a day lasts until the next one.
+    pub fn end(&self, now: Timestamp, zone: &TimeZone) -> Timestamp {
+        match self {
+            When::Day(day) => match day.tomorrow() {
+                Ok(tomorrow) => When::Day(tomorrow).begin(now, zone),
+                Err(_) => Timestamp::MAX,
+            },
+            When::Ago(_) | When::At(_) | When::Local(_) => self.begin(now, zone),
+        }
+    }
+}
+
+fn on_the_clock(time: DateTime, zone: &TimeZone) -> Timestamp {
+    let time = zone.to_ambiguous_timestamp(time).compatible();
+    time.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 #[cfg(test)]
@@ -72,8 +92,11 @@ mod tests {
             ("7000000d", "1970-01-01T00:00:00Z"),
         ] {
             let when: When = text.parse().unwrap();
-            assert_eq!(when.time(now, &berlin).to_string(), time, "{text}");
+            assert_eq!(when.begin(now, &berlin).to_string(), time, "{text}");
         }
+        let day: When = "2026-11-24".parse().unwrap();
+        let end = day.end(now, &berlin).to_string();
+        assert_eq!(end, "2026-11-24T23:00:00Z");
         for text in ["", "yesterday", "2026-13-01", "-2h", "2"] {
             assert!(text.parse::<When>().is_err(), "{text:?}");
         }

@@ -5,23 +5,38 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
 use crate::front::listener::{Arrivals, Listener, Stream};
 
 /// Connections that are open now.
 #[derive(Default, Debug)]
-pub struct Gauge(AtomicUsize);
+pub struct Gauge {
+    open: AtomicUsize,
+    /// Somebody was the last to leave.
+    left: Notify,
+}
 
 impl Gauge {
     /// How many.
     pub fn open(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Waits until none is.
+    pub async fn empty(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.open() == 0 {
+                return;
+            }
+            left.await;
+        }
     }
 
     fn enter(self: &Arc<Gauge>) -> Guest {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::SeqCst);
         Guest(self.clone())
     }
 }
@@ -31,7 +46,10 @@ struct Guest(Arc<Gauge>);
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        let Guest(gauge) = self;
+        if gauge.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            gauge.left.notify_waiters();
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::doors::{self, Gauge};
+use super::farewell::{Farewell, Visitor};
 use super::inherited::Door;
 use crate::admin::{self, AdminFront, Observed};
 use crate::auth::Authenticator;
@@ -27,6 +28,8 @@ pub struct Fronts {
     pub auth: Arc<Gauge>,
     /// Open connections of policy.
     pub policy: Arc<Gauge>,
+    /// For the connections of both.
+    pub farewell: Arc<Farewell>,
     /// Open connections of the admin listener.
     pub admin: Arc<Gauge>,
     /// One for each socket.
@@ -50,6 +53,7 @@ impl Fronts {
             engine,
             auth: Arc::default(),
             policy: Arc::default(),
+            farewell: Arc::default(),
             admin: Arc::default(),
             milters: Vec::new(),
             milter_sessions: Vec::new(),
@@ -59,29 +63,38 @@ impl Fronts {
         }
     }
 
-    /// Serves a socket from now on, but one of the admin interface, which [`Fronts::open_admin`] serves. The tasks that let connections in end with their front end only.
-    pub fn open(
+    /// Serves all of these sockets from now on.
+    pub fn open_all(
         &mut self,
-        door: Door,
-        listener: Listener,
+        listeners: Vec<(Door, Listener)>,
         tasks: &mut JoinSet<()>,
     ) -> io::Result<()> {
+        let mut listeners = listeners.into_iter();
+        listeners.try_for_each(|(door, listener)| self.open(door, listener, tasks))
+    }
+
+    /// Serves a socket from now on. The tasks that let connections in end with their front end only.
+    fn open(&mut self, door: Door, listener: Listener, tasks: &mut JoinSet<()>) -> io::Result<()> {
         let address = listener.to_string();
         let clock = self.engine.clock.clone();
         match door {
             Door::Auth => {
                 let front = Arc::new(AuthFront::new(self.authenticator.clone()));
+                let farewell = self.farewell.clone();
                 let serve = move |stream: Stream| {
                     let front = front.clone();
-                    async move { front.serve(stream).await }
+                    let visitor = Visitor::new(stream, farewell.clone());
+                    async move { front.serve(visitor).await }
                 };
                 tasks.spawn(doors::keep(listener, self.auth.clone(), clock, serve));
             }
             Door::Policy => {
                 let front = Arc::new(PolicyFront::new(self.engine.clone()));
+                let farewell = self.farewell.clone();
                 let serve = move |stream: Stream| {
                     let front = front.clone();
-                    async move { front.serve(stream).await }
+                    let visitor = Visitor::new(stream, farewell.clone());
+                    async move { front.serve(visitor).await }
                 };
                 tasks.spawn(doors::keep(listener, self.policy.clone(), clock, serve));
             }

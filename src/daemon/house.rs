@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::control::{Control, Socket};
+use super::doors::Gauge;
+use super::farewell::Farewell;
 use super::fronts::{self, Fronts};
 use super::inherited::Door;
 use super::keeper::Keeper;
@@ -37,9 +39,12 @@ const DRAIN: Duration = Duration::from_millis(6500);
 /// How long the last uses may take to be stored.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// How long those who were let in last may take to be answered. An smtpd process dies of a handshake
+/// How long those who were let in last may take for their handshake. An smtpd process dies of one
 /// that breaks off, and its port with it; an idle connection that ends costs it nothing.
-const LAST_ANSWERS: Duration = Duration::from_millis(250);
+const LAST_HANDSHAKES: Duration = Duration::from_millis(250);
+
+/// How long the answers to what was asked last may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 const BROKEN: &str = "a part of the daemon broke that must not";
 
@@ -55,6 +60,9 @@ pub struct House {
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,
     store_name: String,
+    farewell: Arc<Farewell>,
+    auth: Arc<Gauge>,
+    policy: Arc<Gauge>,
     /// The end has begun.
     stopping: Arc<AtomicBool>,
 }
@@ -76,11 +84,8 @@ impl House {
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
         let mut fronts = Fronts::new(engine.clone());
-        for (door, listener) in listeners {
-            fronts
-                .open(door, listener, &mut doors)
-                .map_err(|e| e.to_string())?;
-        }
+        let opened = fronts.open_all(listeners, &mut doors);
+        opened.map_err(|e| e.to_string())?;
         announce(&fronts.listeners);
         let stopping = Arc::<AtomicBool>::default();
         let status = Status {
@@ -90,6 +95,8 @@ impl House {
             auth: fronts.auth.clone(),
             policy: fronts.policy.clone(),
             milter: std::mem::take(&mut fronts.milter_sessions),
+            authenticator: fronts.authenticator.clone(),
+            recent: setup.log.recent(),
             engine: engine.clone(),
             watch: watch.clone(),
             keeper: keeper.clone(),
@@ -118,6 +125,9 @@ impl House {
             doors,
             vital,
             store_name,
+            farewell: fronts.farewell,
+            auth: fronts.auth,
+            policy: fronts.policy,
             stopping,
         })
     }
@@ -173,12 +183,15 @@ impl House {
         tracing::info!("stopping: open milter sessions may end, a second signal ends them now");
         let drains = self.milters.into_iter().map(|milter| milter.drain(DRAIN));
         let (keeper, mut doors) = (self.keeper, self.doors);
+        let (farewell, auth, policy) = (self.farewell, self.auth, self.policy);
         let last = async {
             join_all(drains).await;
             keeper.keep(LAST_WRITE).await;
             doors.shutdown().await;
             // The watcher still watches: what is answered now is as fresh as ever.
-            sleep(LAST_ANSWERS).await;
+            sleep(LAST_HANDSHAKES).await;
+            farewell.say();
+            let _ = timeout(LAST_ANSWERS, join(auth.empty(), policy.empty())).await;
         };
         tokio::select! {
             () = last => {}

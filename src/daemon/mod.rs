@@ -6,6 +6,7 @@
 
 mod control;
 mod doors;
+mod farewell;
 mod fronts;
 mod host;
 mod house;

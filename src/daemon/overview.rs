@@ -68,8 +68,8 @@ impl Observed for Overview {
         let store = self.engine.directory.store();
         let trouble = self.watch.trouble();
         let trouble = trouble.or_else(|| self.keeper.trouble());
-        let trouble = trouble.or_else(|| store.write_trouble());
-        trouble.map(|error| error.to_string())
+        let trouble = trouble.or_else(|| store.writing().trouble);
+        trouble.map(|trouble| trouble.error.to_string())
     }
 }
 
@@ -128,8 +128,7 @@ impl Overview {
 
     fn memories(&self) -> Vec<Memory> {
         let directory = &self.engine.directory;
-        let (users, domains) = directory.remembered();
-        let accounts = directory.remembered_accounts();
+        let (users, domains, accounts) = directory.remembered();
         let hits = directory.hits();
         let settings = self.engine.settings();
         let standings = &settings.standings;

@@ -110,6 +110,8 @@ impl Allowance {
 /// What was looked up for a question.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// The time of the question. What a user may until then is over at that moment.
+    pub now: Timestamp,
     /// The user whose login it is.
     pub user: Option<SharedUser>,
     /// What its account has.

@@ -8,6 +8,7 @@ pub mod account;
 pub mod checkup;
 pub mod domain;
 pub mod edit;
+pub mod export;
 pub mod import;
 pub mod quota;
 pub mod user;

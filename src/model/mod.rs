@@ -13,4 +13,5 @@ pub mod password;
 pub mod quota;
 pub mod reply;
 pub mod sender;
+pub mod until;
 pub mod user;

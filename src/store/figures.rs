@@ -1,19 +1,14 @@
-//! What a store did, counted; and whether the last thing that it wrote was written.
+//! What a store did, counted.
 //!
 //! Kept by stores, read by whoever shows it. No decision depends on it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Charged, StoreError};
 use crate::metrics::{Count, DURATIONS, Distribution, Histogram};
 
 /// The upper bounds of classes for jobs that are committed together.
 const GROUPS: &[u64] = &[1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
-
-/// How long a failure to write speaks for the present. Where nothing more is written, nothing shows
-/// that its cause is gone.
-const RECENT: Duration = Duration::from_secs(60);
 
 /// What a store counts.
 pub struct Figures {
@@ -22,8 +17,6 @@ pub struct Figures {
     failed: Count,
     /// In the order of [`outcome`].
     charges: [Count; 4],
-    /// The last commit, if it failed.
-    failure: Mutex<Option<(Instant, StoreError)>>,
 }
 
 /// The figures at one moment.
@@ -48,18 +41,14 @@ impl Default for Figures {
             jobs: Histogram::new(GROUPS),
             failed: Count::default(),
             charges: Default::default(),
-            failure: Mutex::default(),
         }
     }
 }
 
 impl Figures {
     /// A group of jobs was committed, or was not.
-    pub fn commit(&self, jobs: usize, began: Instant, now: Instant, failed: Option<&StoreError>) {
-        let mut failure = self.failure();
-        *failure = failed.map(|error| (now, error.clone()));
-        drop(failure);
-        if failed.is_some() {
+    pub fn commit(&self, jobs: usize, began: Instant, now: Instant, written: bool) {
+        if !written {
             self.failed.up();
         } else {
             self.commits.time(now.saturating_duration_since(began));
@@ -72,13 +61,6 @@ impl Figures {
         if let Some(count) = self.charges.get(outcome(charged)) {
             count.up();
         }
-    }
-
-    /// Why the last group could not be written, if that was lately.
-    pub fn trouble(&self, now: Instant) -> Option<StoreError> {
-        let failure = self.failure();
-        let (when, error) = failure.as_ref()?;
-        (now.saturating_duration_since(*when) < RECENT).then(|| error.clone())
     }
 
     /// All of them. So many jobs are waiting.
@@ -97,10 +79,6 @@ impl Figures {
             waiting,
         }
     }
-
-    fn failure(&self) -> MutexGuard<'_, Option<(Instant, StoreError)>> {
-        self.failure.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 fn outcome(charged: &Result<Charged, StoreError>) -> usize {
@@ -114,26 +92,21 @@ fn outcome(charged: &Result<Charged, StoreError>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::clock::Clock;
 
     #[test]
-    fn a_failure_speaks_until_something_is_written_or_for_a_minute() {
+    fn what_was_not_written_is_counted_by_itself() {
         let figures = Figures::default();
         let began = Clock::system().instant();
-        let at = |seconds| began + Duration::from_secs(seconds);
-        let full = StoreError::ReadOnly("no space".to_owned());
-        figures.commit(3, began, at(1), Some(&full));
-        assert_eq!(figures.trouble(at(60)), Some(full.clone()));
-        assert_eq!(figures.trouble(at(61)), None);
-        figures.commit(3, at(61), at(62), Some(&full));
-        assert!(figures.trouble(at(63)).is_some());
-        figures.commit(3, at(63), at(64), None);
-        assert_eq!(figures.trouble(at(65)), None);
+        figures.commit(3, began, began, false);
+        figures.commit(2, began, began + Duration::from_secs(1), true);
         let read = figures.read(0);
         assert_eq!(
             (read.failed, read.commits.count(), read.jobs.sum),
-            (2, 1, 3)
+            (1, 1, 2)
         );
     }
 }

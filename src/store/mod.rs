@@ -5,6 +5,7 @@
 //! transaction; the rules about them are in `manage`, so that every store obeys the same.
 //! Stores know no protocol and make no decisions.
 
+pub mod backup;
 mod changed;
 pub mod figures;
 pub mod log;
@@ -12,6 +13,7 @@ pub mod memory;
 pub mod sqlite;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -19,6 +21,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use self::backup::{BackupError, Copied, Progress};
 use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
@@ -126,6 +129,36 @@ pub struct Reset {
     pub by: String,
 }
 
+/// How writing goes, as far as this process has tried.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Writing {
+    /// When something was last committed.
+    pub committed_at: Option<Timestamp>,
+    /// What the last attempt met, if it failed.
+    pub trouble: Option<Trouble>,
+}
+
+/// Something that does not work, and since when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// When it began.
+    pub since: Timestamp,
+    /// What it is now.
+    pub error: StoreError,
+}
+
+impl Trouble {
+    /// What an outcome leaves of the trouble before it: a new one begins now, an old one goes on.
+    pub fn after(
+        before: Option<&Trouble>,
+        error: Option<StoreError>,
+        now: Timestamp,
+    ) -> Option<Trouble> {
+        let since = before.map_or(now, |trouble| trouble.since);
+        error.map(|error| Trouble { since, error })
+    }
+}
+
 /// Something that operators changed: what was remembered of it is to be forgotten.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub enum Change {
@@ -210,9 +243,26 @@ pub trait Store: Send + Sync + 'static {
         None
     }
 
-    /// Why it could not write what it was given last, if that was lately.
-    fn write_trouble(&self) -> Option<StoreError> {
-        None
+    /// How writing goes.
+    fn writing(&self) -> Writing {
+        Writing::default()
+    }
+
+    /// Writes something that changes nothing: for whoever wants to know whether that works again.
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// Copies all of it, as it is at one moment, into a file that is there and empty, and checks the
+    /// copy. Whoever uses the store meanwhile is not kept waiting. Making the file, its mode and its
+    /// durability are the caller's. Blocks.
+    fn back_up(
+        &self,
+        file: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Copied, BackupError> {
+        let _ = (file, progress);
+        Err(BackupError::NoFile)
     }
 
     /// Finishes what was handed over and lets go of files. What is asked later is an error.

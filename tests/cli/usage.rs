@@ -42,8 +42,10 @@ fn unknown_words_are_usage_errors() {
         &["log", "--reason", "x"],
         &["log", "--since", "yesterday"],
         &["doctor"],
-        &["export", "-"],
-        &["backup", "x"],
+        &["export"],
+        &["export", "-", "more"],
+        &["backup"],
+        &["backup", "x", "--frob"],
         &["token", "list"],
         &["help"],
     ] {

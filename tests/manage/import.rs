@@ -381,6 +381,14 @@ const BAD: &[(&str, &str)] = &[
         ", field enforce: unknown variant",
     ),
     (
+        r#"{"type":"user","name":"a","enforce_until":"2998-12-24T00:00:00Z"}"#,
+        ", field enforce_until: the user is not in audit mode",
+    ),
+    (
+        r#"{"type":"user","name":"a","enforce":"audit","enforce_until":"tomorrow"}"#,
+        ", field enforce_until: ",
+    ),
+    (
         r#"{"type":"user","name":"a","quotas":["1/day"]}"#,
         ", field quotas: invalid type",
     ),

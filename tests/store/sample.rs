@@ -61,6 +61,7 @@ pub fn user(text: &str) -> UserRecord {
             networks: Vec::new(),
             check_from: CheckFrom::Both,
             enforce: Enforce::On,
+            enforce_until: None,
             max_recipients: None,
             quotas: Vec::new(),
             credential_version: 1,
@@ -85,6 +86,7 @@ pub fn rich_user(text: &str) -> UserRecord {
         .into();
     record.user.check_from = CheckFrom::Header;
     record.user.enforce = Enforce::Audit;
+    record.user.enforce_until = Some(at(7));
     record.user.max_recipients = Some(u32::MAX);
     record.user.credential_version = 77;
     record.logins = vec![login("юзер@пример.рф"), login("');drop\\table?1--")];

@@ -1,6 +1,7 @@
 //! What `explain` and `user test` print: verdict, reason, reply, the rules tried, and the command
 //! that would change the answer.
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cli::failure::Exit;
@@ -10,6 +11,7 @@ use crate::decision::facts::Stage;
 use crate::decision::reason::Verdict;
 use crate::decision::sentence::{Wording, reply};
 use crate::journal::Fields;
+use crate::model::user::Enforce;
 use crate::store::log::Entry;
 
 /// An explained decision; the fields that scripts hold on to.
@@ -22,6 +24,11 @@ pub struct Answer {
     fix: String,
     /// Audit mode is on, for the site or the user.
     audit: bool,
+    /// When it ends by itself.
+    audit_until: Option<Timestamp>,
+    /// When that of the user has ended.
+    #[serde(skip)]
+    audit_ended: Option<Timestamp>,
     /// Audit mode turns this refusal into an allow.
     #[serde(skip)]
     let_pass: bool,
@@ -85,6 +92,8 @@ impl Answer {
                 .collect(),
             fix,
             audit: decision.audit,
+            audit_until: decision.audit_until,
+            audit_ended: ended(decision),
             let_pass: told.is_some() && decision.carried_out().is_none(),
         }
     }
@@ -125,6 +134,8 @@ impl Answer {
             steps: Vec::new(),
             fix: String::new(),
             audit: line.audit,
+            audit_until: None,
+            audit_ended: None,
             let_pass: false,
         }
     }
@@ -179,13 +190,19 @@ impl Answer {
     }
 
     /// What audit mode does about the verdict, if it is on.
-    fn audit_words(&self) -> Option<&'static str> {
-        match (self.audit, self.let_pass) {
-            (_, true) => Some("audit mode is on: this is only logged, and it passes"),
-            (true, false) if self.verdict != Verdict::Allow.to_string() => {
-                Some("audit mode is on, and does not touch this: it is answered like that")
-            }
-            (_, false) => None,
+    fn audit_words(&self) -> Option<String> {
+        let until = |time: &Timestamp| format!(" until {time}");
+        let until = self.audit_until.as_ref().map(until).unwrap_or_default();
+        let allowed = self.verdict == Verdict::Allow.to_string();
+        match (self.audit, self.audit_ended) {
+            (true, _) if self.let_pass => Some(format!(
+                "audit mode is on{until}: this is only logged, and it passes"
+            )),
+            (true, _) if !allowed => Some(format!(
+                "audit mode is on{until}, and does not touch this: it is answered like that"
+            )),
+            (false, Some(end)) if !allowed => Some(format!("audit mode of this user ended {end}")),
+            (_, _) => None,
         }
     }
 
@@ -210,9 +227,18 @@ impl Answer {
             }
         }
         if let Some(words) = self.audit_words() {
-            fields.push(("audit", words.to_owned()));
+            fields.push(("audit", words));
         }
         output.fields(&fields);
+    }
+}
+
+/// When the audit mode of the user ended, if none is on.
+fn ended(decision: &Decision) -> Option<Timestamp> {
+    let user = decision.user.as_deref()?;
+    match user.enforce {
+        Enforce::Audit if !decision.audit => user.enforce_until,
+        Enforce::Audit | Enforce::On => None,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::journal::FrontEnd;
 const MACROS: [(MacroStage, &CStr); 4] = [
     (
         MacroStage::Mail,
-        c"{auth_type} {auth_authen} {mail_addr} {client_addr} {client_port} {daemon_name}",
+        c"{auth_type} {auth_authen} {mail_addr} {client_addr} {client_port} {daemon_name} {daemon_port}",
     ),
     (MacroStage::Rcpt, c"i"),
     (MacroStage::Data, c"i"),

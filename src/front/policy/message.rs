@@ -5,7 +5,7 @@
 //! these questions find the same record, so one refusal has one id and one line in the log.
 //! Looked up only when there is something to say: an allowed recipient never comes here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use blake2::{Blake2s256, Digest};
@@ -13,6 +13,8 @@ use quick_cache::sync::Cache;
 
 use super::envelope::Envelope;
 use crate::engine::Record;
+use crate::model::quota::MessageKey;
+use crate::model::reply::Reply;
 
 /// How many messages are remembered: under 8 MiB. The one that is forgotten costs a second line.
 const CAPACITY: usize = 32_768;
@@ -36,14 +38,21 @@ pub struct Messages {
 
 /// What was said about one message.
 pub struct Message {
-    record: Mutex<Record>,
+    said: Mutex<Said>,
     begun: Instant,
+}
+
+/// The words, and what was accepted with them.
+#[derive(Default)]
+struct Said {
+    record: Record,
+    accepted: Option<MessageKey>,
 }
 
 impl Message {
     fn new(begun: Instant) -> Arc<Message> {
         Arc::new(Message {
-            record: Mutex::default(),
+            said: Mutex::default(),
             begun,
         })
     }
@@ -54,7 +63,29 @@ impl Message {
 
     /// Says something about it; nobody else speaks meanwhile.
     pub fn speak<T>(&self, say: impl FnOnce(&mut Record) -> T) -> T {
-        say(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
+        say(&mut self.said().record)
+    }
+
+    /// Says the last word on it. `None` accepts it, under this key; what comes under another one
+    /// after that, Postfix has begun anew, and everything is said again.
+    pub fn conclude(
+        &self,
+        key: MessageKey,
+        say: impl FnOnce(&mut Record) -> Option<Reply>,
+    ) -> Option<Reply> {
+        let mut said = self.said();
+        if said.accepted.is_some_and(|accepted| accepted != key) {
+            *said = Said::default();
+        }
+        let reply = say(&mut said.record);
+        if reply.is_none() {
+            said.accepted = Some(key);
+        }
+        reply
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

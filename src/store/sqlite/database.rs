@@ -14,8 +14,8 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 use super::file::{self, Identity};
 use super::schema::{self, Schema, SchemaError};
 use crate::clock::Clock;
-use crate::store::StoreError;
 use crate::store::figures::Figures;
+use crate::store::{StoreError, Trouble, Writing};
 
 /// How long a connection waits for a lock of somebody else.
 pub const BUSY: Duration = Duration::from_secs(2);
@@ -42,6 +42,7 @@ pub struct Database {
     changed: Condvar,
     /// What was done with it.
     pub figures: Figures,
+    writing: Mutex<Writing>,
 }
 
 enum State {
@@ -69,6 +70,7 @@ impl Database {
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
             figures: Figures::default(),
+            writing: Mutex::default(),
         }
     }
 
@@ -188,6 +190,22 @@ impl Database {
         let connection = self.connection(access)?;
         identity.check()?;
         Ok(connection)
+    }
+
+    /// What came of writing something.
+    pub fn wrote(&self, error: Option<&StoreError>) {
+        let now = self.clock.now();
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_none() {
+            writing.committed_at = Some(now);
+        }
+        writing.trouble = Trouble::after(writing.trouble.as_ref(), error.cloned(), now);
+    }
+
+    /// How writing goes.
+    pub fn writing(&self) -> Writing {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.clone()
     }
 
     /// Nobody gets in any more.

@@ -4,6 +4,7 @@
 //! thread; operators work on the caller's thread. The file is opened behind all of them: nothing
 //! here blocks a caller of the asynchronous questions. All SQL is in `statements`.
 
+mod backup;
 mod database;
 mod file;
 mod job;
@@ -36,9 +37,10 @@ use self::ledger::{Folding, Ledger, Live, Recalled};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
+use super::backup::{BackupError, Copied, Progress};
 use super::{
     Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use,
-    Work, figures,
+    Work, Writing, figures,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -364,8 +366,20 @@ impl Store for SqliteStore {
         Some(self.database.figures.read(self.jobs.waiting() as u64))
     }
 
-    fn write_trouble(&self) -> Option<StoreError> {
-        self.database.figures.trouble(self.database.now())
+    fn writing(&self) -> Writing {
+        self.database.writing()
+    }
+
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(self.write(schema::touch))
+    }
+
+    fn back_up(
+        &self,
+        file: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Copied, BackupError> {
+        backup::run(&self.database, file, progress)
     }
 
     fn close(&self) {

@@ -14,7 +14,11 @@ pub struct Schema {
 /// The state of a host: "ogdb".
 pub const STATE: Schema = Schema {
     application_id: 0x6f67_6462,
-    steps: &[include_str!("schema-1.sql"), include_str!("schema-2.sql")],
+    steps: &[
+        include_str!("schema-1.sql"),
+        include_str!("schema-2.sql"),
+        include_str!("schema-3.sql"),
+    ],
 };
 
 /// The decision log: "oglg".
@@ -76,6 +80,12 @@ pub fn version(connection: &Connection, schema: &Schema) -> Result<usize, Schema
     recognise(&*connection.unchecked_transaction()?, schema)
 }
 
+/// Writes the version once more: a page, and nothing new in it.
+pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    connection.pragma_update(None, "user_version", version)
+}
+
 /// Like [`version`], inside a transaction.
 fn recognise(connection: &Connection, schema: &Schema) -> Result<usize, SchemaError> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
@@ -113,6 +123,30 @@ mod tests {
             .query_row(accounts, [], |row| row.get(0))
             .unwrap();
         assert_eq!(accounts, 1);
+    }
+
+    #[test]
+    fn users_of_an_earlier_version_stay_what_they_are() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for step in &STATE.steps[..2] {
+            connection.execute_batch(step).unwrap();
+        }
+        let id = STATE.application_id;
+        let marks = format!("PRAGMA application_id = {id}; PRAGMA user_version = 2");
+        let user = "INSERT INTO user VALUES (1, x'018f2f3e000070008000000000000001', 'shop', \
+            'default', 'active', 'default', '[]', '[]', 'both', 'audit', NULL, 1, '[]', '[]', '', \
+            '', 0, 0, NULL, NULL)";
+        connection
+            .execute_batch(&format!("{marks}; {user}"))
+            .unwrap();
+        migrate(&mut connection, &STATE).unwrap();
+        let stored = "SELECT name, enforce, enforce_until FROM user";
+        let stored: (String, String, Option<i64>) = connection
+            .query_row(stored, [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .unwrap();
+        assert_eq!(stored, ("shop".to_owned(), "audit".to_owned(), None));
     }
 
     #[test]

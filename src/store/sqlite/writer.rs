@@ -158,8 +158,10 @@ impl Writer<'_> {
     fn write(&mut self, mut group: Vec<Job>) {
         let (jobs, began) = (group.len(), self.database.now());
         let written = self.guarded(|writer| writer.commit(&mut group));
-        let (now, failed) = (self.database.now(), written.as_ref().err());
-        self.database.figures.commit(jobs, began, now, failed);
+        let now = self.database.now();
+        let figures = &self.database.figures;
+        figures.commit(jobs, began, now, written.is_ok());
+        self.database.wrote(written.as_ref().err());
         match written {
             Ok(outcomes) => {
                 for (job, outcome) in group.into_iter().zip(outcomes) {

@@ -1,0 +1,130 @@
+//! `backup`: a consistent copy of a store that is in use.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::failure::{Exit, Failure};
+use super::host::Host;
+use super::new_file::NewFile;
+use super::output::{Output, Shown};
+use super::progress;
+use crate::store::backup::{BackupError, Copied};
+
+/// What SQLite puts beside a database.
+const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
+
+/// `outgate backup …`
+#[derive(Args)]
+pub struct Options {
+    /// The file for the copy; mode 0600
+    file: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
+}
+
+impl Options {
+    /// Copies the store, checks the copy, and gives it its name.
+    pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        let database = host.config.store.url.path();
+        self.check(database)?;
+        let store = host.store()?;
+        let new = NewFile::create(&self.file, self.force)?;
+        let bar = progress::bytes(Some(0));
+        let copied = store.back_up(new.path(), &mut |so_far| {
+            bar.set_length(so_far.total);
+            bar.set_position(so_far.copied);
+            if so_far.copied == so_far.total {
+                bar.set_message("checking the copy");
+            }
+        });
+        bar.finish_and_clear();
+        let copied = copied?;
+        new.finish()?;
+        output.show(&Backup::new(&self.file, copied));
+        Ok(Exit::Done)
+    }
+
+    /// Whether there is something to copy, and the copy does not take its place.
+    fn check(&self, database: &Path) -> Result<(), Failure> {
+        if !fs::exists(database).unwrap_or(true) {
+            return Err(Failure::refused(
+                format!(
+                    "there is no store at {}: nothing to copy",
+                    database.display()
+                ),
+                "check [store] url",
+            ));
+        }
+        let resolved = |path: &Path| {
+            let directory = match path.parent() {
+                Some(directory) if !directory.as_os_str().is_empty() => directory,
+                Some(_) | None => Path::new("."),
+            };
+            let directory = fs::canonicalize(directory).ok()?;
+            Some(directory.join(path.file_name()?))
+        };
+        let taken = |beside: &str| {
+            let mut name = database.as_os_str().to_owned();
+            name.push(beside);
+            let place = resolved(Path::new(&name));
+            place.is_some() && place == resolved(&self.file)
+        };
+        if BESIDE.into_iter().any(taken) {
+            return Err(Failure::refused(
+                format!("{} belongs to the store itself", self.file.display()),
+                "name another file",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl From<BackupError> for Failure {
+    fn from(error: BackupError) -> Failure {
+        let text = format!("no backup was made: {error}");
+        match error {
+            BackupError::Store(error) => error.into(),
+            BackupError::File(_) => Failure::temporary(
+                text,
+                "look at the space and health of the disk that it goes to, then try again",
+            ),
+            BackupError::Damaged(_) => Failure::temporary(
+                text,
+                "if it happens again, the store is damaged or a disk is failing",
+            ),
+            BackupError::NoFile => Failure::refused(text, "outgate export FILE"),
+        }
+    }
+}
+
+/// A copy that is whole.
+#[derive(Serialize)]
+struct Backup {
+    file: String,
+    bytes: u64,
+    schema_version: usize,
+}
+
+impl Backup {
+    fn new(file: &Path, copied: Copied) -> Backup {
+        Backup {
+            file: file.display().to_string(),
+            bytes: copied.bytes,
+            schema_version: copied.schema_version,
+        }
+    }
+}
+
+impl Shown for Backup {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("file", self.file.clone()),
+            ("bytes", self.bytes.to_string()),
+            ("schema version", self.schema_version.to_string()),
+        ]
+    }
+}
