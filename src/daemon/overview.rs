@@ -65,6 +65,9 @@ impl Observed for Overview {
         if self.stopping.load(Ordering::Relaxed) {
             return Some("outgate is stopping".to_owned());
         }
+        if !self.watch.has_looked() {
+            return Some("the store is being opened".to_owned());
+        }
         let store = self.engine.directory.store();
         let trouble = self.watch.trouble();
         let trouble = trouble.or_else(|| self.keeper.trouble());
