@@ -335,15 +335,8 @@ impl Store for SqliteStore {
         });
         Box::pin(async move {
             let changes = changes.await?;
-            let of_uses = |change: &Change| match change {
-                Change::Quota(_) | Change::Everything => true,
-                Change::Login(_)
-                | Change::Domain(_)
-                | Change::Account(_)
-                | Change::Reset { .. } => false,
-            };
             // Whoever has heard of a reset finds it done.
-            if changes.changes.iter().any(of_uses) {
+            if changes.changes.iter().any(Change::concerns_uses) {
                 let caught_up = self.order(|reply| Job::CatchUp { reply });
                 // What is still being read is said by nobody before that is done.
                 if self.live.is_loaded() {
@@ -386,9 +379,8 @@ impl Store for SqliteStore {
         let mut threads = std::mem::take(&mut *self.threads());
         self.questions.close();
         // A thread that panicked has said so.
-        threads
-            .drain(1.min(threads.len())..)
-            .for_each(|reader| drop(reader.join()));
+        let readers = threads.drain(1.min(threads.len())..);
+        readers.for_each(|reader| drop(reader.join()));
         // The last connection to go takes the log into the file and away: the one that may write.
         self.jobs.close();
         threads.drain(..).for_each(|writer| drop(writer.join()));
