@@ -181,6 +181,40 @@ fn lines_that_come_late_or_with_a_number_that_is_taken_are_kept() {
     assert_eq!(found.iter().next().unwrap().user_id, Some(user_id(2)));
 }
 
+/// The index knows a login that nobody has by 24 bits: anybody can find another login with the same ones.
+#[test]
+fn a_flood_of_logins_does_not_hide_the_lines_of_another_login() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("log.db");
+    let mut batch = outgate::store::log::Batch::default();
+    for place in 0..3000 {
+        let mut fact = Fact::refused(START + place, 0, "unknown-user");
+        fact.user = None;
+        fact.with(|entry| {
+            let mut entry = *entry;
+            if place >= 5 {
+                entry.login = "x11801299";
+            }
+            batch.push(&entry);
+        });
+    }
+    SqliteLogWriter::new(&file).append(&batch).unwrap();
+    let mut reader = reader_of(&file);
+    let mut page = |text: &str, limit| {
+        let filter = Filter {
+            user: named(text),
+            ..Filter::default()
+        };
+        let page = reader.page(&filter, limit).unwrap();
+        page.iter().map(|e| e.id.number - START).collect::<Vec<_>>()
+    };
+    assert_eq!(page("stranger", 3), [2, 3, 4]);
+    assert_eq!(page("stranger", 50), [0, 1, 2, 3, 4]);
+    assert_eq!(page("x11801299", 2), [2998, 2999]);
+    assert_eq!(page("x11801299", usize::MAX).len(), 2995);
+    assert_eq!(page("stranger", 0), [0; 0]);
+}
+
 #[test]
 fn without_a_log_nothing_is_found() {
     let directory = tempfile::tempdir().unwrap();

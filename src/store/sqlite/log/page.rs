@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::names;
 use super::{MAX_CROWD, statements as sql};
 use crate::model::decision_id::DecisionId;
 use crate::store::StoreError;
-use crate::store::log::{Addresses, Batch, Entry, Filter, LogReader};
+use crate::store::log::{Addresses, Batch, Entry, Filter, LogReader, Whose};
 use crate::store::sqlite::database::Database;
 use crate::store::sqlite::file::Identity;
 use crate::store::sqlite::questions::{key, one};
@@ -92,9 +92,14 @@ impl LogReader for SqliteLogReader {
 
 fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Batch> {
     let span = Span::of(filter);
-    let mut numbers = match Wanted::of(tables, filter)? {
-        None => newest(tables, span, limit)?,
-        Some(wanted) => wanted.newest(tables, span, limit)?,
+    let wanted = Wanted::of(tables, filter)?;
+    let find = |span: Span, limit: usize| match &wanted {
+        None => newest(tables, span, limit),
+        Some(wanted) => wanted.newest(tables, span, limit),
+    };
+    let mut numbers = match &filter.user {
+        None => find(span, limit)?,
+        Some(whose) => own(tables, whose, span, limit, find)?,
     };
     numbers.reverse();
     let mut batch = Batch::default();
@@ -102,21 +107,42 @@ fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<
     for number in numbers {
         line.query_row([number], |row| push(&mut batch, row))?;
     }
-    // The login of a digest.
-    let Some(whose) = &filter.user else {
-        return Ok(batch);
-    };
-    let meant =
-        |entry: &Entry<'_>| entry.user.is_some() || entry.login.to_lowercase() == whose.text;
-    if batch.iter().all(|entry| meant(&entry)) {
-        return Ok(batch);
+    Ok(batch)
+}
+
+/// Lines that are looked at together where the first ones were not enough, at the least.
+const LOOKED_AT: usize = 1000;
+
+/// What [`page`] finds, without the lines of other logins that have the same digest. Whoever floods the log with
+/// such logins must not push a user's lines off the page: so it is gone back until the page is full.
+fn own(
+    tables: &Connection,
+    whose: &Whose,
+    mut span: Span,
+    limit: usize,
+    find: impl Fn(Span, usize) -> rusqlite::Result<Vec<i64>>,
+) -> rusqlite::Result<Vec<i64>> {
+    let mut at_once = limit;
+    let mut own = Vec::new();
+    let mut stranger = tables.prepare_cached(sql::STRANGER)?;
+    loop {
+        let numbers = find(span, at_once)?;
+        for number in &numbers {
+            let login = stranger.query_row([number], |row| row.get::<_, Option<String>>(0));
+            let login = login.optional()?.flatten();
+            if login.is_none_or(|login| login.to_lowercase() == whose.text) {
+                own.push(*number);
+            }
+        }
+        match numbers.last() {
+            Some(oldest) if numbers.len() == at_once && own.len() < limit => span.before = *oldest,
+            Some(_) | None => {
+                own.truncate(limit);
+                return Ok(own);
+            }
+        }
+        at_once = limit.max(LOOKED_AT);
     }
-    let mut own = Batch::default();
-    batch
-        .iter()
-        .filter(meant)
-        .for_each(|entry| own.push(&entry));
-    Ok(own)
 }
 
 /// Numbers of lines: later than the first and earlier than the second.

@@ -67,6 +67,7 @@ statements! {
         AND decision.number > ?6 AND decision.number < ?7 \
         ORDER BY decision.number DESC LIMIT ?8";
     LINE: lookup = concat!(line!(), "WHERE decision.number = ?1");
+    STRANGER: lookup = "SELECT login FROM decision WHERE number = ?1 AND who < 16777216";
     FIND: lookup = concat!(line!(), "WHERE decision.number >= ?1 AND decision.number < ?2 \
         AND token = ?3 ORDER BY decision.number LIMIT 1");
     VERSION: lookup = "PRAGMA data_version";
