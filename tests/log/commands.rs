@@ -165,8 +165,95 @@ fn explained(site: &Site, line: &Value) {
     let reply = line["reply"].as_str().unwrap();
     assert!(!reply.starts_with("550") || reply.ends_with(id), "{reply}");
     let ran = site.command(&["explain", id]).output().unwrap();
+    for passed_on in [
+        format!("<https://relay.example/r/{id}>."),
+        format!("550 5.7.1 [ACL] Blocked: x See https://relay.example/r?id={id}&x"),
+        format!("id={id}"),
+    ] {
+        let again = site.command(&["explain", &passed_on]).output().unwrap();
+        assert_eq!(again.stdout, ran.stdout, "{passed_on}");
+    }
     let text = String::from_utf8(ran.stdout).unwrap();
     assert!(!text.contains('\u{1b}') && text.contains(id), "{text}");
+}
+
+/// What `explain ID` says for eyes of the newest line.
+#[track_caller]
+fn explained_newest(site: &Site, count: usize) -> (String, String, String) {
+    let newest = lines(site, &[], count).pop().unwrap();
+    let id = newest["id"].as_str().unwrap();
+    let ran = site.command(&["explain", id]).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (id.to_owned(), text(ran.stdout), text(ran.stderr))
+}
+
+#[test]
+fn what_was_refused_and_cannot_be_judged_again_is_not_said_to_be_allowed() {
+    let site = site();
+    let daemon = site.ready();
+    let broken = |from: &str| {
+        Milter::connect(&site).hand_in(&message("shop", "a@example.com", from));
+    };
+    // The reply says what was wrong with the header From.
+    broken("<<<");
+    let (id, said, _) = explained_newest(&site, 1);
+    assert!(said.contains("header-from      fail"), "{said}");
+    assert!(said.contains("today  the answer is the same"), "{said}");
+    let ran = site.command(&["--json", "explain", &id]).output().unwrap();
+    let answer: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(ran.status.code(), Some(1));
+    assert_eq!(answer["reason"], "header-from-malformed");
+    assert_eq!(
+        answer["reply"],
+        answer["decision"]["reply"]
+            .as_str()
+            .unwrap()
+            .split(" See ")
+            .next()
+            .unwrap()
+    );
+    // What changes the answer is seen.
+    site.done(&["user", "set", "shop", "--check-from", "envelope"]);
+    let (_, said, _) = explained_newest(&site, 1);
+    assert!(said.contains("the answer differs"), "{said}");
+    site.done(&["user", "set", "shop", "--check-from", "both"]);
+    daemon.stop();
+
+    site.configure(&site.listen(), "[reply]\ndetail = false\n");
+    let daemon = site.ready();
+    broken("<<<");
+    let (_, said, note) = explained_newest(&site, 2);
+    assert!(said.contains("nothing else speaks against it"), "{said}");
+    assert!(note.contains("is not logged"), "{note}");
+    daemon.stop();
+}
+
+#[test]
+fn each_line_of_one_message_in_audit_mode_is_the_same_today() {
+    let site = site();
+    let daemon = site.ready();
+    Milter::connect(&site).hand_in(&message("watched", "a@evil.example", "b@evil.example"));
+    for line in lines(&site, &[], 3) {
+        let id = line["id"].as_str().unwrap();
+        let ran = site.command(&["explain", id]).output().unwrap();
+        let said = String::from_utf8(ran.stdout).unwrap();
+        assert!(said.contains("today  the answer is the same"), "{said}");
+    }
+    daemon.stop();
+}
+
+#[test]
+fn a_login_that_means_another_user_today_is_said() {
+    let site = site();
+    let daemon = site.ready();
+    Policy::connect(&site).hand_in(&message("shop", "a@evil.example", ""), 1);
+    let (_, _, note) = explained_newest(&site, 1);
+    assert!(!note.contains("another user"), "{note}");
+    site.done(&["user", "remove", "shop"]);
+    site.done(&["user", "add", "shop", "--allow", "example.com"]);
+    let (_, _, note) = explained_newest(&site, 1);
+    assert!(note.contains("another user today"), "{note}");
+    daemon.stop();
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::decision::facts::Stage;
 use crate::decision::reason::Verdict;
 use crate::decision::sentence::{Wording, reply};
 use crate::journal::Fields;
+use crate::model::name::UserId;
 use crate::model::user::Enforce;
 use crate::store::log::Entry;
 
@@ -32,6 +33,12 @@ pub struct Answer {
     /// Audit mode turns this refusal into an allow.
     #[serde(skip)]
     let_pass: bool,
+    /// All that speaks against it: in audit mode it can be more than one thing.
+    #[serde(skip)]
+    findings: Vec<(&'static str, &'static str)>,
+    /// Whose message it is.
+    #[serde(skip)]
+    user_id: Option<UserId>,
 }
 
 /// One of many.
@@ -95,6 +102,12 @@ impl Answer {
             audit_until: decision.audit_until,
             audit_ended: ended(decision),
             let_pass: told.is_some() && decision.carried_out().is_none(),
+            findings: decision
+                .findings
+                .iter()
+                .map(|finding| (finding.verdict().id(), finding.reason.id()))
+                .collect(),
+            user_id: decision.user.as_ref().map(|user| user.id),
         }
     }
 
@@ -137,11 +150,18 @@ impl Answer {
             audit_until: None,
             audit_ended: None,
             let_pass: false,
+            findings: Vec::new(),
+            user_id: line.user_id,
         }
     }
 
-    /// Prints it behind the line of the log that it explains anew.
-    pub fn print_decision(&self, line: &Entry<'_>, output: &mut Output) -> Exit {
+    /// Prints it behind the line of the log that it explains anew; `unjudged` says what could not be.
+    pub fn print_decision(
+        &self,
+        line: &Entry<'_>,
+        unjudged: Option<&str>,
+        output: &mut Output,
+    ) -> Exit {
         if output.is_json() {
             output.value(&OfDecision {
                 answer: self,
@@ -159,26 +179,39 @@ impl Answer {
         }
         output.text("", "");
         self.print_table(output);
-        // What audit mode lets pass has a line for what speaks against it, and this one.
-        let let_pass = line.verdict == Verdict::Allow.id() && self.let_pass;
-        let same = let_pass || (line.verdict, line.reason) == (&self.verdict, &self.reason);
-        let today = if same {
+        let allowed = self.verdict == Verdict::Allow.id();
+        let (then, why) = (line.verdict, line.reason);
+        let today = if self.is_as(line) {
             "the answer is the same".to_owned()
+        } else if allowed && unjudged.is_some() {
+            format!("nothing else speaks against it than {why}, which could not be judged again")
         } else {
-            let (then, why) = (line.verdict, line.reason);
             format!(
                 "the answer differs: it was {then} ({why}), now it is {} ({})",
                 self.verdict, self.reason
             )
         };
         output.fields(&[("today", today)]);
-        if line.stage == Stage::Auth.id() {
-            output.say(
-                "note",
-                "a password is never logged: it was not judged again",
+        if let Some(words) = unjudged.filter(|_| allowed || line.stage == Stage::Auth.id()) {
+            output.say("note", words);
+        }
+        if let (Some(then), Some(now)) = (line.user_id, self.user_id)
+            && then != now
+        {
+            let words = format!(
+                "the login is that of another user today: it was {then}, and {now} was judged"
             );
+            output.say("note", &words);
         }
         self.exit()
+    }
+
+    /// Whether the daemon would write this line again.
+    fn is_as(&self, line: &Entry<'_>) -> bool {
+        let (then, why) = (line.verdict, line.reason);
+        // What audit mode lets pass has a line for each thing that speaks against it, and one more.
+        let again = then == Verdict::Allow.id() || self.findings.contains(&(then, why));
+        (self.let_pass && again) || (then, why) == (&self.verdict, &self.reason)
     }
 
     fn exit(&self) -> Exit {

@@ -7,6 +7,7 @@
 use serde::Deserialize;
 
 use super::quoted::{self, Fields};
+use crate::model::header_from::FromError;
 use crate::store::log::Entry;
 
 /// What was found. What is `None` is not in the line.
@@ -20,6 +21,8 @@ pub struct Found {
     pub mail_from: Option<String>,
     /// The addresses of the header From; empty where there is no such field.
     pub header_from: Option<Vec<String>>,
+    /// Why the header From could not be read.
+    pub unreadable: Option<FromError>,
     /// How many recipients the message has, if that was certain.
     pub recipients: Option<u32>,
 }
@@ -53,6 +56,7 @@ pub fn logged(entry: &Entry<'_>) -> Found {
         mail_from: entry.mail_from.map(str::to_owned),
         header_from: entry.header_from.iter().map(str::to_owned).collect(),
         recipients: entry.recipients,
+        reply: entry.reply.to_owned(),
     };
     decision.found()
 }
@@ -67,11 +71,14 @@ struct Decision {
     mail_from: Option<String>,
     header_from: Vec<String>,
     recipients: u32,
+    #[serde(default)]
+    reply: String,
 }
 
 impl Decision {
     fn found(self) -> Found {
         let missing = self.reason == "header-from-missing";
+        let malformed = self.reason == "header-from-malformed";
         // Before DATA, more may come.
         let certain = matches!(self.stage.as_str(), "data" | "eom");
         Found {
@@ -79,6 +86,11 @@ impl Decision {
             client: Some(self.client),
             mail_from: self.mail_from,
             header_from: (missing || !self.header_from.is_empty()).then_some(self.header_from),
+            unreadable: if malformed {
+                unreadable(&self.reply)
+            } else {
+                None
+            },
             recipients: certain.then_some(self.recipients),
         }
     }
@@ -106,6 +118,7 @@ fn decision_text(line: &str) -> Option<Found> {
         mail_from: (fields.raw("mail_from") != Some("-")).then_some(sender),
         header_from: quoted::list(list)?,
         recipients: fields.text("recipients")?.parse().ok()?,
+        reply: fields.text("reply").unwrap_or_default(),
     };
     Some(decision.found())
 }
@@ -135,6 +148,7 @@ fn reject(line: &str) -> Option<Found> {
         client: address(&format!("{place}]")),
         mail_from,
         header_from: said.header_from,
+        unreadable: said.unreadable,
         recipients: None,
     })
 }
@@ -167,8 +181,16 @@ fn reply(text: &str) -> Option<Found> {
         } else {
             None
         },
+        unreadable: unreadable(sentence),
         ..Found::default()
     })
+}
+
+/// What was wrong with a header From, by the sentence of the reply; the field itself is in no log.
+fn unreadable(reply: &str) -> Option<FromError> {
+    let said = after(reply, " cannot be used: ")?;
+    let mut errors = FromError::ALL.into_iter();
+    errors.find(|error| !error.is_missing() && said.starts_with(&error.to_string()))
 }
 
 fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {

@@ -1,11 +1,13 @@
 //! A decision of the past: its line in the log, and what would be answered to the same today.
 
-use super::line::{self, Found};
+use super::line;
 use super::{Answer, Case, Expert, Options};
 use crate::cli::failure::{Exit, Failure};
 use crate::cli::host::Host;
 use crate::cli::output::Output;
-use crate::model::decision_id::DecisionId;
+use crate::decision::facts::Stage;
+use crate::decision::reason::Reason;
+use crate::model::decision_id::{DecisionId, NotAnId};
 use crate::store::log;
 
 /// Finds the decision and explains it.
@@ -16,9 +18,9 @@ pub fn explain(
     expert: &Expert,
     output: &mut Output,
 ) -> Result<Exit, Failure> {
-    let id: DecisionId = id.trim().parse().map_err(|error| {
+    let id = within(id).ok_or_else(|| {
         Failure::refused(
-            format!("{id:?} is not the id of a decision: {error}"),
+            format!("{id:?} is not the id of a decision: {NotAnId}"),
             "take it from the log (id=…, or outgate log), or from behind the link of a reply; \
              to explain a message: outgate explain --user LOGIN …",
         )
@@ -29,15 +31,28 @@ pub fn explain(
     };
     let found = line::logged(&entry);
     let nobody = found.login.as_deref() == Some("") && options.user.is_none();
-    let answer = match case(options, found)? {
-        Some(case) if !nobody => expert.answer(&case)?,
-        Some(_) | None => Answer::given(&entry),
+    let (answer, header_judged) = match Case::new(options, found)? {
+        Some(case) if !nobody => (expert.answer(&case)?, case.header_from.is_some()),
+        Some(_) | None => (Answer::given(&entry), false),
     };
-    Ok(answer.print_decision(&entry, output))
+    let names_unknown =
+        host.config.rules().refuse_display_name_addresses && options.header_from.is_empty();
+    let unjudged = if entry.stage == Stage::Auth.id() {
+        Some("a password is never logged: it was not judged again")
+    } else if entry.reason == Reason::HeaderFromMalformed.id() && !header_judged {
+        Some("a header From that cannot be read is not logged: it was not judged again")
+    } else if entry.reason == Reason::HeaderFromNotAllowed.id() && names_unknown {
+        Some("display names are not logged: they were not judged again")
+    } else {
+        None
+    };
+    Ok(answer.print_decision(&entry, unjudged, output))
 }
 
-fn case(options: &Options, found: Found) -> Result<Option<Case>, Failure> {
-    Case::new(options, found)
+/// The id in what people pass on: alone, in the link of a reply, with what stood around it.
+fn within(text: &str) -> Option<DecisionId> {
+    let foreign = |c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    text.rsplit(foreign).find_map(|word| word.parse().ok())
 }
 
 /// The id says when that would have been.
