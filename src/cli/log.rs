@@ -179,9 +179,13 @@ impl Tail {
             if now == version {
                 continue;
             }
-            version = now;
             self.filter.after = Some(start.max(self.newest - LATE) - 1);
-            let page = reader.page(&self.filter, usize::MAX)?;
+            let page = match reader.page(&self.filter, usize::MAX) {
+                Ok(page) => page,
+                Err(StoreError::Busy(_)) => continue,
+                Err(error) => return Err(error.into()),
+            };
+            version = now;
             let is_news = |entry: &Entry<'_>| self.shown.insert(entry.id.number);
             let mut news = Batch::default();
             page.iter()
@@ -220,6 +224,9 @@ const HEAD: [&str; 8] = [
     "time", "verdict", "reason", "asked", "client", "user", "sender", "id",
 ];
 
+/// Columns grow no wider for the lines around a long cell: clients choose what stands in them.
+const WIDEST: usize = 48;
+
 impl Table {
     fn new() -> Table {
         Table {
@@ -236,15 +243,16 @@ impl Table {
         let rows: Vec<_> = batch.iter().map(|entry| cells(&entry)).collect();
         for row in &rows {
             for (width, cell) in self.widths.iter_mut().zip(row).take(HEAD.len() - 1) {
-                *width = visible::one_line(cell).chars().count().max(*width);
+                let letters = visible::one_line(cell).chars().count();
+                *width = letters.min(WIDEST).max(*width);
             }
         }
         if !self.begun && !rows.is_empty() {
             self.begun = true;
-            output.columns(&mut self.widths, &HEAD.map(str::to_owned));
+            output.columns(&mut self.widths, WIDEST, &HEAD.map(str::to_owned));
         }
         for row in &rows {
-            output.columns(&mut self.widths, row);
+            output.columns(&mut self.widths, WIDEST, row);
         }
     }
 }

@@ -123,12 +123,13 @@ impl Output {
         }
     }
 
-    /// Writes a line of columns that are at least so wide; each stays as wide as it had to become.
-    pub fn columns(&mut self, widths: &mut [usize], cells: &[String]) {
+    /// Writes a line of columns that are at least so wide; each stays as wide as it had to become, up to
+    /// the widest. A longer cell pushes aside what stands behind it on its own line alone.
+    pub fn columns(&mut self, widths: &mut [usize], widest: usize, cells: &[String]) {
         let mut line = String::new();
         for (width, cell) in widths.iter_mut().zip(cells) {
             let cell = visible::one_line(cell);
-            *width = cell.chars().count().max(*width);
+            *width = cell.chars().count().min(widest).max(*width);
             line.push_str(&format!("{cell:width$}  "));
         }
         self.write(line.trim_end().as_bytes());

@@ -136,16 +136,22 @@ fn what_is_logged_is_found_by_every_filter_and_explained() {
         reasons(&["--user", name], 6);
     }
 
-    // Nothing that a client sent reaches the terminal.
+    // Nothing that a client sent reaches the terminal, and what is long stretches its own line alone.
+    let mut policy = Policy::connect(&site);
+    let long = format!("{}@evil.example", "x".repeat(200));
+    policy.hand_in(&message("office", &long, ""), 99);
+    lines(&site, &[], LINES + 1);
+    let stretched = |line: &&str| line.len() > 200;
     let table = site.done(&["log"]);
-    assert_eq!(table.lines().count(), LINES + 1, "{table}");
+    assert_eq!(table.lines().filter(stretched).count(), 1, "{table}");
+    assert_eq!(table.lines().count(), LINES + 2, "{table}");
     assert!(table.contains("ghost\\u{1b}[31m\\u{202e}"), "{table}");
     assert!(table.contains("192.0.2.7"), "{table}");
     for line in &all {
         explained(&site, line);
     }
     daemon.stop();
-    assert_eq!(lines(&site, &[], LINES).len(), LINES);
+    lines(&site, &[], LINES + 1);
 }
 
 /// `explain ID` of a line.
