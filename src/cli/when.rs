@@ -69,8 +69,14 @@ impl When {
 }
 
 fn on_the_clock(time: DateTime, zone: &TimeZone) -> Timestamp {
+    // Only at the ends of time there is none.
+    let end = if time.year() < 0 {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    };
     let time = zone.to_ambiguous_timestamp(time).compatible();
-    time.unwrap_or(Timestamp::UNIX_EPOCH)
+    time.unwrap_or(end)
 }
 
 #[cfg(test)]
@@ -90,6 +96,7 @@ mod tests {
             ("2026-11-24T10:00:00.123Z", "2026-11-24T10:00:00.123Z"),
             ("2026-11-24T10:00:00+02:00", "2026-11-24T08:00:00Z"),
             ("7000000d", "1970-01-01T00:00:00Z"),
+            ("9999-12-31 23:00", "9999-12-30T22:00:00.999999999Z"),
         ] {
             let when: When = text.parse().unwrap();
             assert_eq!(when.begin(now, &berlin).to_string(), time, "{text}");
