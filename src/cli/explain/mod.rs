@@ -78,25 +78,31 @@ impl Options {
     ) -> Result<Exit, Failure> {
         let mut exit = Exit::Done;
         let (mut number, mut explained) = (0_u64, 0_u64);
-        let mut nameless = Vec::new();
+        // How many there are, and which one is the first.
+        let mut nameless = (0_u64, 0_u64);
         while let Some(line) = next_line(input)? {
             number += 1;
             let Some(found) = line::read(&line) else {
                 continue;
             };
             let Some(case) = Case::new(self, found)? else {
-                nameless.push(number);
+                nameless = match nameless {
+                    (0, _) => (1, number),
+                    (count, first) => (count + 1, first),
+                };
                 continue;
             };
             explained += 1;
             if let Exit::Refused = expert.answer(&case)?.print_line(number, &line, output) {
                 exit = Exit::Refused;
             }
+            if !output.flush() {
+                break;
+            }
         }
-        if let [first, ..] = nameless.as_slice() {
+        if let (count @ 1.., first) = nameless {
             let words = format!(
-                "{} lines do not say who logged in, the first is line {first}: give --user",
-                nameless.len()
+                "{count} lines do not say who logged in, the first is line {first}: give --user"
             );
             output.say("note", &words);
         }
