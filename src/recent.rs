@@ -31,8 +31,12 @@ pub struct Incident {
     pub level: &'static str,
     /// How often it was said since it came in here.
     pub times: u64,
-    /// What was said.
+    /// What was said, with the fields of the last time.
     pub message: String,
+    /// What was said without them: a trouble that lasts comes with other figures each time, and would push
+    /// out all others.
+    #[serde(skip)]
+    words: String,
 }
 
 fn seconds<S: Serializer>(time: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
@@ -50,17 +54,20 @@ impl Recent {
         kept.iter().cloned().collect()
     }
 
-    /// Takes one in.
-    pub fn add(&self, time: Timestamp, level: &'static str, message: &str) {
-        let message: String = message.chars().take(CHARACTERS).collect();
+    /// Takes one in. The same words with other fields are the same again.
+    pub fn add(&self, time: Timestamp, level: &'static str, words: &str, fields: &str) {
+        let all = words.chars().chain(fields.chars());
+        let message: String = all.take(CHARACTERS).collect();
+        let words: String = words.chars().take(CHARACTERS).collect();
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |known: &Incident| known.level == level && known.message == message;
+        let same = |known: &Incident| known.level == level && known.words == words;
         let known = kept.iter().position(same).and_then(|at| kept.remove(at));
         kept.push_back(Incident {
             time,
             level,
             times: known.map_or(1, |known| known.times + 1),
             message,
+            words,
         });
         if kept.len() > KEPT {
             kept.pop_front();
@@ -81,8 +88,7 @@ impl<S: Subscriber> Layer<S> for Remembering {
         let mut words = Words::default();
         event.record(&mut words);
         let Words { message, fields } = words;
-        self.0
-            .add(Clock::system().now(), level, &format!("{message}{fields}"));
+        self.0.add(Clock::system().now(), level, &message, &fields);
     }
 }
 
@@ -124,15 +130,16 @@ mod tests {
     fn the_last_few_are_kept_and_repetitions_are_counted() {
         let recent = Recent::default();
         for number in 0..25 {
-            recent.add(at(number), "warn", &format!("number {}", number % 12));
-            recent.add(at(number), "error", "again");
+            recent.add(at(number), "warn", &format!("number {}", number % 12), "");
+            recent.add(at(number), "error", "again", &format!(" lines={number}"));
         }
         let kept = recent.list();
         assert_eq!(kept.len(), KEPT);
         let last = kept.last().unwrap();
         assert_eq!((last.times, last.time), (25, at(24)));
+        assert_eq!(last.message, "again lines=24");
         assert_eq!(kept[KEPT - 2].message, "number 0");
-        recent.add(at(99), "warn", &"ü".repeat(10_000));
+        recent.add(at(99), "warn", &"ü".repeat(10_000), "");
         assert_eq!(recent.list()[KEPT - 1].message.chars().count(), CHARACTERS);
     }
 
