@@ -50,6 +50,9 @@ pub struct Options {
     follow: bool,
 }
 
+/// Lines that are read and shown together: columns are as wide as these need.
+const TOGETHER: usize = 1000;
+
 fn reasons() -> PossibleValuesParser {
     PossibleValuesParser::new(Reason::ALL.map(Reason::id))
 }
@@ -60,15 +63,20 @@ impl Options {
         let filter = self.filter(host)?;
         let mut reader = log::reader(&host.config.store.url);
         let mut table = Table::new();
-        // Before the page is read: what comes in between is found by the next look.
+        // Before anything is read: what comes in between is found by the next look.
         let version = reader.version()?;
-        let page = reader.page(&filter, self.limit)?;
-        table.page(&page, output);
+        let numbers = reader.numbers(&filter, self.limit)?;
+        for some in numbers.chunks(TOGETHER) {
+            table.page(&reader.lines(some)?, output);
+            if output.is_left() {
+                return Ok(Exit::Done);
+            }
+        }
         if self.follow {
-            let mut tail = Tail::new(filter, &page, host);
+            let mut tail = Tail::new(filter, numbers, host);
             return tail.follow(reader.as_mut(), version, &mut table, output);
         }
-        if page.is_empty() && !output.is_json() {
+        if numbers.is_empty() && !output.is_json() {
             output.say("outgate", "no decision in the log fits");
         }
         Ok(Exit::Done)
@@ -146,8 +154,8 @@ struct Tail {
 }
 
 impl Tail {
-    fn new(filter: Filter, page: &Batch, host: &Host) -> Tail {
-        let shown: BTreeSet<i64> = page.iter().map(|entry| entry.id.number).collect();
+    fn new(filter: Filter, numbers: Vec<i64>, host: &Host) -> Tail {
+        let shown: BTreeSet<i64> = numbers.into_iter().collect();
         // What was decided just now may not have been written when the page was read.
         let just_now = host.clock.now().as_microsecond() - WRITTEN;
         Tail {

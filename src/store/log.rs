@@ -52,6 +52,12 @@ pub trait LogReader: Send {
     /// The newest lines that fit, at most so many; oldest first.
     fn page(&mut self, filter: &Filter, limit: usize) -> Result<Batch, StoreError>;
 
+    /// The numbers of what [`LogReader::page`] finds, for those who want more lines than memory should hold.
+    fn numbers(&mut self, filter: &Filter, limit: usize) -> Result<Vec<i64>, StoreError>;
+
+    /// The lines of these numbers, without those that were trimmed since.
+    fn lines(&mut self, numbers: &[i64]) -> Result<Batch, StoreError>;
+
     /// The line of this decision: a batch of one, or an empty one.
     fn find(&mut self, id: DecisionId) -> Result<Batch, StoreError>;
 

@@ -107,6 +107,7 @@ fn every_filter_finds_what_it_means() {
         let newest = &fit[fit.len().saturating_sub(limit)..];
         let page = reader.page(&filter, limit).unwrap();
         assert_eq!(numbers(&page), newest, "{filter:?}");
+        assert_eq!(reader.numbers(&filter, limit).unwrap(), newest);
         found += newest.len();
     }
     assert!(found > 5_000, "{found}");
@@ -179,6 +180,9 @@ fn lines_that_come_late_or_with_a_number_that_is_taken_are_kept() {
     assert_eq!(numbers(&page), [0, 3, 4, 5].map(|n| START + n));
     let found = reader.find(other).unwrap();
     assert_eq!(found.iter().next().unwrap().user_id, Some(user_id(2)));
+    // One that was trimmed in the meantime is left out.
+    let some = reader.lines(&[START, START + 1, START + 4]).unwrap();
+    assert_eq!(numbers(&some), [START, START + 4]);
 }
 
 /// The index knows a login that nobody has by 24 bits: anybody can find another login with the same ones.

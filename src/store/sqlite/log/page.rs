@@ -65,8 +65,18 @@ impl SqliteLogReader {
 
 impl LogReader for SqliteLogReader {
     fn page(&mut self, filter: &Filter, limit: usize) -> Result<Batch, StoreError> {
-        let page = self.look_up(|tables| page(tables, filter, limit))?;
+        let page = self.look_up(|tables| lines(tables, &numbers(tables, filter, limit)?))?;
         Ok(page.unwrap_or_default())
+    }
+
+    fn numbers(&mut self, filter: &Filter, limit: usize) -> Result<Vec<i64>, StoreError> {
+        let numbers = self.look_up(|tables| numbers(tables, filter, limit))?;
+        Ok(numbers.unwrap_or_default())
+    }
+
+    fn lines(&mut self, numbers: &[i64]) -> Result<Batch, StoreError> {
+        let lines = self.look_up(|tables| lines(tables, numbers))?;
+        Ok(lines.unwrap_or_default())
     }
 
     fn find(&mut self, id: DecisionId) -> Result<Batch, StoreError> {
@@ -90,7 +100,8 @@ impl LogReader for SqliteLogReader {
     }
 }
 
-fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Batch> {
+/// The numbers of the newest lines that fit, oldest first.
+fn numbers(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<Vec<i64>> {
     let span = Span::of(filter);
     let wanted = Wanted::of(tables, filter)?;
     let find = |span: Span, limit: usize| match &wanted {
@@ -102,10 +113,15 @@ fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<
         Some(whose) => own(tables, whose, span, limit, find)?,
     };
     numbers.reverse();
+    Ok(numbers)
+}
+
+fn lines(tables: &Connection, numbers: &[i64]) -> rusqlite::Result<Batch> {
     let mut batch = Batch::default();
     let mut line = tables.prepare_cached(sql::LINE)?;
     for number in numbers {
-        line.query_row([number], |row| push(&mut batch, row))?;
+        let found = line.query_row([number], |row| push(&mut batch, row));
+        found.optional()?;
     }
     Ok(batch)
 }
@@ -113,7 +129,7 @@ fn page(tables: &Connection, filter: &Filter, limit: usize) -> rusqlite::Result<
 /// Lines that are looked at together where the first ones were not enough, at the least.
 const LOOKED_AT: usize = 1000;
 
-/// What [`page`] finds, without the lines of other logins that have the same digest. Whoever floods the log with
+/// What [`numbers`] finds, without the lines of other logins that have the same digest. Whoever floods the log with
 /// such logins must not push a user's lines off the page: so it is gone back until the page is full.
 fn own(
     tables: &Connection,
