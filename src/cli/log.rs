@@ -5,6 +5,7 @@ use std::io;
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use jiff::{SignedDuration, Timestamp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::failure::{Exit, Failure};
@@ -12,6 +13,7 @@ use super::host::Host;
 use super::output::Output;
 use super::visible;
 use super::when::When;
+use crate::clock::Clock;
 use crate::decision::reason::Reason;
 use crate::journal::Fields;
 use crate::model::name::{Login, Name, as_id};
@@ -60,7 +62,11 @@ fn reasons() -> PossibleValuesParser {
 impl Options {
     /// Shows the newest lines that fit, oldest first.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
-        let filter = self.filter(host)?;
+        let mut filter = self.filter(host)?;
+        let to_the_end = filter.until.is_none();
+        if to_the_end {
+            filter.until = Some(end_of_now(&host.clock));
+        }
         let mut reader = log::reader(&host.config.store.url);
         let mut table = Table::new();
         // Before anything is read: what comes in between is found by the next look.
@@ -72,8 +78,15 @@ impl Options {
                 return Ok(Exit::Done);
             }
         }
+        if to_the_end && !reader.numbers(&later(&filter), 1)?.is_empty() {
+            output.say(
+                "note",
+                "lines of a clock that was ahead are left out; with --until 9999-01-01 they are shown",
+            );
+        }
         if self.follow {
-            let mut tail = Tail::new(filter, numbers, host);
+            let clock = to_the_end.then_some(&host.clock);
+            let mut tail = Tail::new(filter, numbers, host, clock);
             return tail.follow(reader.as_mut(), version, &mut table, output);
         }
         if numbers.is_empty() && !output.is_json() {
@@ -132,6 +145,23 @@ fn whose(text: &str, host: &Host) -> Result<Whose, Failure> {
     Ok(Whose { text, id })
 }
 
+/// The numbers of lines are ahead of the clock by an hour at the most. Those beyond are of a clock that was wrong,
+/// for years perhaps, and must not stand for the newest ones.
+fn end_of_now(clock: &Clock) -> Timestamp {
+    let now = clock.now();
+    now.checked_add(SignedDuration::from_hours(2))
+        .unwrap_or(Timestamp::MAX)
+}
+
+/// What would fit, but lies behind the end.
+fn later(filter: &Filter) -> Filter {
+    Filter {
+        since: filter.since.max(filter.until),
+        until: None,
+        ..filter.clone()
+    }
+}
+
 /// How often to look for new lines.
 const LOOK: Timespec = Timespec {
     tv_sec: 0,
@@ -146,20 +176,23 @@ const LATE: i64 = 5_000_000;
 const WRITTEN: i64 = 1_000_000;
 
 /// What was shown last of a log that is followed.
-struct Tail {
+struct Tail<'a> {
     filter: Filter,
+    /// Goes on for as long as this does.
+    clock: Option<&'a Clock>,
     newest: i64,
     /// Numbers of lines that were shown, as far back as is looked.
     shown: BTreeSet<i64>,
 }
 
-impl Tail {
-    fn new(filter: Filter, numbers: Vec<i64>, host: &Host) -> Tail {
+impl<'a> Tail<'a> {
+    fn new(filter: Filter, numbers: Vec<i64>, host: &Host, clock: Option<&'a Clock>) -> Tail<'a> {
         let shown: BTreeSet<i64> = numbers.into_iter().collect();
         // What was decided just now may not have been written when the page was read.
         let just_now = host.clock.now().as_microsecond() - WRITTEN;
         Tail {
             filter,
+            clock,
             newest: shown.last().copied().unwrap_or(just_now),
             shown,
         }
@@ -188,6 +221,7 @@ impl Tail {
                 continue;
             }
             self.filter.after = Some(start.max(self.newest - LATE) - 1);
+            self.filter.until = self.clock.map(end_of_now).or(self.filter.until);
             let page = match reader.page(&self.filter, usize::MAX) {
                 Ok(page) => page,
                 Err(StoreError::Busy(_)) => continue,

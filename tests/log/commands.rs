@@ -5,9 +5,11 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use outgate::store::log::FILE;
+use outgate::store::sqlite::log::SqliteLogWriter;
 use rusqlite::Connection;
 use serde_json::Value;
 
+use crate::sample::{Fact, append};
 use crate::site::{LONG, Site, until};
 use crate::smtpd::{Message, Milter, Policy};
 
@@ -136,6 +138,18 @@ fn what_is_logged_is_found_by_every_filter_and_explained() {
         reasons(&["--user", name], 6);
     }
 
+    for line in &all {
+        explained(&site, line);
+    }
+    daemon.stop();
+    lines(&site, &[], LINES);
+}
+
+#[test]
+fn the_table_is_harmless_and_a_long_cell_stretches_its_own_line() {
+    let site = site();
+    let daemon = site.ready();
+    submit(&site);
     // Nothing that a client sent reaches the terminal, and what is long stretches its own line alone.
     let mut policy = Policy::connect(&site);
     let long = format!("{}@evil.example", "x".repeat(200));
@@ -147,11 +161,33 @@ fn what_is_logged_is_found_by_every_filter_and_explained() {
     assert_eq!(table.lines().count(), LINES + 2, "{table}");
     assert!(table.contains("ghost\\u{1b}[31m\\u{202e}"), "{table}");
     assert!(table.contains("192.0.2.7"), "{table}");
-    for line in &all {
-        explained(&site, line);
-    }
     daemon.stop();
-    lines(&site, &[], LINES + 1);
+}
+
+#[test]
+fn lines_of_a_clock_that_was_ahead_are_not_the_newest() {
+    let site = site();
+    let file = site.path("state").join(FILE);
+    std::fs::create_dir_all(site.path("state")).unwrap();
+    // In 2040.
+    let facts = (0..60).map(|n| Fact::allowed(2_208_988_800_000_000 + n, 1));
+    append(&mut SqliteLogWriter::new(&file), facts);
+    let daemon = site.ready();
+    Policy::connect(&site).hand_in(&message("shop", "a@example.com", ""), 1);
+    lines(&site, &[], 1);
+    lines(&site, &["--until", "9999-01-01", "--limit", "100"], 61);
+    let ran = site.command(&["log"]).output().unwrap();
+    let note = String::from_utf8(ran.stderr).unwrap();
+    assert!(note.contains("clock that was ahead"), "{note}");
+    let mut follower = site.command(&["--json", "log", "--follow"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let mut heard = BufReader::new(follower.stdout.take().unwrap()).lines();
+    assert!(heard.next().unwrap().unwrap().contains("a@example.com"));
+    Policy::connect(&site).hand_in(&message("shop", "b@example.com", ""), 2);
+    assert!(heard.next().unwrap().unwrap().contains("b@example.com"));
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    daemon.stop();
 }
 
 /// `explain ID` of a line.
