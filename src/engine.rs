@@ -9,11 +9,12 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decision::facts::{Facts, Question, Rules, Stage};
+use crate::decision::facts::{Allowance, Facts, Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
@@ -92,7 +93,10 @@ impl Context<'_> {
 /// What has been said about one message. A front end keeps one for each message under way.
 #[derive(Debug, Default)]
 pub struct Record {
+    /// What spoke against it.
     said: Vec<(Reason, DecisionId)>,
+    /// That it is accepted was said too.
+    accepted: bool,
 }
 
 /// Decides for all front ends.
@@ -185,7 +189,10 @@ impl Engine {
         let terms = facts.terms.as_deref();
         facts.allowances =
             quotas::allowances(store, user, terms, self.clock.now(), &settings.calendar).await?;
-        if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
+        // Only then does it matter here. Where there is room, the charge itself knows.
+        let recipients = question.recipients.unwrap_or(1);
+        let fits = |allowance: &Allowance| allowance.has_room(recipients);
+        if let (Some(key), false) = (question.charge, facts.allowances.iter().all(fits)) {
             facts.charged = store.is_charged(key).await?;
         }
         Ok(())
@@ -261,19 +268,13 @@ impl Engine {
         decision: &Decision,
     ) -> Option<Reply> {
         let answer = self.tell(record, context, decision);
-        if answer.is_none()
-            && !record
-                .said
-                .iter()
-                .any(|(reason, _)| *reason == Reason::Allowed)
-        {
-            let id = DecisionId::new(self.clock.now());
+        if answer.is_none() && !record.accepted {
+            record.accepted = true;
+            let now = self.clock.now();
             let allowed = (Reason::Allowed, Verdict::Allow);
-            self.write(context, decision, allowed, "", id.clone());
-            record.said.push((Reason::Allowed, id));
+            self.write(context, decision, allowed, "", DecisionId::new(now), now);
             if let Some(user) = &decision.user {
-                self.uses
-                    .note(user.id, context.came_from(), self.clock.now());
+                self.uses.note(user.id, context.came_from(), now);
             }
         }
         answer
@@ -290,9 +291,10 @@ impl Engine {
             .said
             .iter()
             .find(|(reason, _)| *reason == finding.reason);
+        let now = self.clock.now();
         let (id, is_new) = match known {
             Some((_, id)) => (id.clone(), false),
-            None => (DecisionId::new(self.clock.now()), true),
+            None => (DecisionId::new(now), true),
         };
         let settings = self.settings();
         let sender_len = context.mail_from.map_or(0, EnvelopeSender::len_on_the_wire);
@@ -307,7 +309,7 @@ impl Engine {
         if is_new {
             let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
             let refused = (finding.reason, finding.verdict());
-            self.write(context, decision, refused, &text, id.clone());
+            self.write(context, decision, refused, &text, id.clone(), now);
             record.said.push((finding.reason, id));
         }
         let carried_out =
@@ -322,6 +324,7 @@ impl Engine {
         (reason, verdict): (Reason, Verdict),
         reply: &str,
         id: DecisionId,
+        time: Timestamp,
     ) {
         let user = decision.user.as_ref();
         let mail_from = context.mail_from.map(ToString::to_string);
@@ -330,7 +333,7 @@ impl Engine {
             .instant()
             .saturating_duration_since(context.asked);
         self.journal.write(&Line {
-            time: self.clock.now(),
+            time,
             id,
             front_end: context.front_end,
             stage: context.stage,

@@ -109,6 +109,12 @@ impl Allowance {
             Unit::Recipients => recipients.into(),
         }
     }
+
+    /// Whether a message with so many recipients fits.
+    pub fn has_room(&self, recipients: u32) -> bool {
+        self.remaining()
+            .is_none_or(|remaining| self.needed(recipients) <= remaining)
+    }
 }
 
 /// For `explain`: whose, how many of how many, and when it begins anew.

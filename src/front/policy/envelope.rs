@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use blake2::{Blake2s256, Digest};
+use blake2::{Blake2b256, Digest};
 
 use super::wire::{Attribute, Malformed, Request};
 use crate::decision::facts::{Question, Resolved, Stage};
@@ -86,7 +86,7 @@ impl<'r> Envelope<'r> {
     /// connection or to another process. The queue id tells apart what an smtpd with the bug of
     /// [`Envelope::is_out_of_turn`] hands in under one instance.
     fn key(&self) -> MessageKey {
-        let mut digest = Blake2s256::new_with_prefix(self.instance());
+        let mut digest = Blake2b256::new_with_prefix(self.instance());
         for part in self.identity().chain([self.queue_id.as_bytes()]) {
             // No value contains a line end, so different parts never add up to the same text.
             digest.update(b"\n");
