@@ -41,8 +41,13 @@ impl Transactions {
 
     /// Whether a milter has a message of this session. Sessions whose port nobody knows cannot be
     /// told apart, so none of them is.
-    pub fn is_open(&self, session: &Session) -> bool {
-        session.port != 0 && self.lock().contains_key(session)
+    pub fn is_open(&self, session: impl FnOnce() -> Session) -> bool {
+        let open = self.lock();
+        if open.is_empty() {
+            return false;
+        }
+        let session = session();
+        session.port != 0 && open.contains_key(&session)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Session, usize>> {
@@ -76,13 +81,13 @@ mod tests {
         };
         let first = transactions.open(session("shop", 1));
         let second = transactions.open(session("shop", 1));
-        assert!(transactions.is_open(&session("shop", 1)));
-        assert!(!transactions.is_open(&session("shop", 2)));
-        assert!(!transactions.is_open(&session("crm", 1)));
+        assert!(transactions.is_open(|| session("shop", 1)));
+        assert!(!transactions.is_open(|| session("shop", 2)));
+        assert!(!transactions.is_open(|| session("crm", 1)));
         drop(first);
-        assert!(transactions.is_open(&session("shop", 1)));
+        assert!(transactions.is_open(|| session("shop", 1)));
         drop(second);
-        assert!(!transactions.is_open(&session("shop", 1)));
+        assert!(!transactions.is_open(|| session("shop", 1)));
         assert!(transactions.lock().is_empty());
     }
 }

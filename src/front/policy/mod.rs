@@ -79,7 +79,7 @@ impl PolicyFront {
         // Where a milter has the message under way, that has the last word, and charges.
         let charges = last_word
             && !envelope.is_out_of_turn(*queues)
-            && !self.engine.transactions.is_open(&envelope.session());
+            && !self.engine.transactions.is_open(|| envelope.session());
         let question = envelope.question(charges);
         let mut decision = self.engine.accept(&question).await;
         if envelope.is_out_of_turn(*queues) && decision.carried_out().is_none() {

@@ -20,6 +20,9 @@ use crate::store::{Charge, Charged, StoreError};
 
 /// At most so many jobs in one commit.
 const GROUP: usize = 1024;
+/// Whoever was just told of a commit may be about to ask again. For so long, a group waits to become as
+/// large as the one before: a commit costs the same for all of them.
+const GATHER: Duration = Duration::from_micros(50);
 /// How long to wait before the next try to open a database that could not be opened.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -137,7 +140,11 @@ impl Writer<'_> {
             match jobs.next_group(GROUP, patience) {
                 Next::Item(group) => {
                     self.renew();
+                    let told = group.len();
                     self.work(group);
+                    if told > 1 {
+                        jobs.gather(told, GATHER);
+                    }
                 }
                 Next::Nothing => self.renew(),
                 Next::Closed => return,
