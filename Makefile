@@ -2,9 +2,10 @@
 # make test   everything that CI runs
 # make run    a daemon for development, its state below target/run
 # make bench  speed and memory against servers that do nothing
+# make fuzz   every fuzz target for SECONDS (30); not part of make test, which replays the seeds
 # Targets install what they need on Debian (tests/setup.sh). Packages (make deb) come with a later release.
 
-.PHONY: all demo run test bench setup
+.PHONY: all demo run test bench fuzz setup
 
 all:
 	cargo build
@@ -23,9 +24,15 @@ run:
 test: setup
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	@tests/setup.sh fail2ban pflogsumm
 	cargo test
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	@tests/deny.sh
 
 bench:
 	@tests/bench/run
+
+SECONDS = 30
+
+fuzz:
+	@tests/fuzz/run $(SECONDS)

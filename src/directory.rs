@@ -148,7 +148,7 @@ impl Directory {
             Change::Domain(domain) => drop(self.domains.remove(domain)),
             Change::Account(account) => drop(self.terms.remove(account)),
             // The store forgets uses by itself.
-            Change::Quota(_) => {}
+            Change::Quota(_) | Change::Reset { .. } => {}
             Change::Everything => {
                 self.users.clear();
                 self.domains.clear();

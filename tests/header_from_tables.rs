@@ -40,6 +40,18 @@ const LEGITIMATE: &[(&str, &[&str])] = &[
         &["jane@good.example"],
     ),
     ("\"Jane\" Doe <jane@good.example>", &["jane@good.example"]),
+    (
+        "a@good.example, \"Doe, Jane @ Good\" <jane@good.example>",
+        &["a@good.example", "jane@good.example"],
+    ),
+    (
+        "Shop \"Doe, Jane\" <jane@good.example>",
+        &["jane@good.example"],
+    ),
+    (
+        "Jane \"b@evil.example\" <jane@good.example>",
+        &["jane@good.example"],
+    ),
     ("Jane Q. Doe <jane@good.example>", &["jane@good.example"]),
     ("Dr. J. Doe Jr. <jane@good.example>", &["jane@good.example"]),
     (".NET Team <jane@good.example>", &["jane@good.example"]),
@@ -70,6 +82,18 @@ const LEGITIMATE: &[(&str, &[&str])] = &[
     ("jane@good.example (Jane Doe)", &["jane@good.example"]),
     (
         "jane@good.example (Jane (Sales) Doe)",
+        &["jane@good.example"],
+    ),
+    (
+        "jane@good.example (=?UTF-8?Q?J=C3=A4ne?=)",
+        &["jane@good.example"],
+    ),
+    (
+        "jane@good.example (Jane, Sales (EU))",
+        &["jane@good.example"],
+    ),
+    (
+        "jane@good.example (Jane, at home: 123)",
         &["jane@good.example"],
     ),
     ("jane@good.example (a \\) b)", &["jane@good.example"]),
@@ -268,6 +292,53 @@ const HOSTILE: &[(&[u8], FromError)] = &[
     (b"\"b\\\"c\"@good.example", FromError::Ambiguous),
     (b"\"(b)\"@good.example", FromError::Ambiguous),
     (b"b@evil.example: a@good.example;", FromError::Ambiguous),
+    (b"a@[b@evil.example;192.0.2.1]", FromError::Ambiguous),
+    (b"a@[x(b@evil.example)]", FromError::Ambiguous),
+    (b"a@[192.0.2.1,<b]", FromError::Ambiguous),
+    (
+        b"Jane \"b@evil.example, \" <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"(c) \"b@evil.example, \" <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"b@evil.example \",\" <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"a@good.example (x (y), <b@evil.example>, z)",
+        FromError::Ambiguous,
+    ),
+    (
+        b"(b@evil.example; c) Jane <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"\"Jane\" (x: b@evil.example;) <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"Jane <(b@evil.example>,) a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"@evil (=?utf-8?q?x) y?= <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"b@(x (y)evil.example, z) \"\" <a@good.example>",
+        FromError::Ambiguous,
+    ),
+    (
+        b"a@good.example (x \\), <b@evil.example>, z)",
+        FromError::Ambiguous,
+    ),
+    (
+        b"=?utf-8?q?x?= (<b@evil.example>, ) <a@good.example>",
+        FromError::Ambiguous,
+    ),
     (b"[<b@evil.example>] <a@good.example>", FromError::Ambiguous),
     (b"[b@evil.example] <a@good.example>", FromError::Ambiguous),
     (
@@ -374,6 +445,8 @@ fn display_names_are_what_readers_show() {
             Some("ceo@bank.example"),
         ),
         ("Jane <jane@good.example> (x)", Some("Jane")),
+        ("\"\" <jane@good.example>", None),
+        ("jane@good.example ()", None),
     ] {
         let mailboxes = parse(value.as_bytes()).unwrap();
         assert_eq!(mailboxes[0].display_name.as_deref(), name, "{value:?}");

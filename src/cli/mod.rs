@@ -5,9 +5,9 @@
 mod account;
 mod check_config;
 mod domain;
-mod explain;
+pub mod explain;
 mod failure;
-mod host;
+pub mod host;
 mod import;
 mod operator;
 mod output;

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::store::StoreError;
+use crate::store::{Change, StoreError};
 use crate::telemetry;
 
 /// How soon a change is noticed that nobody tells of.
@@ -119,6 +119,10 @@ async fn look(directory: &Directory, known: &mut u64) -> Result<(), StoreError> 
     };
     for change in &changes.changes {
         directory.forget(change);
+        // What was changed before this process began is in the log of the one before.
+        if let (Change::Reset { subject, by }, 1..) = (change, *known) {
+            tracing::info!(%subject, by, "what was used of quotas was set to 0");
+        }
     }
     *known = changes.last;
     Ok(())

@@ -228,7 +228,8 @@ fn over_quota(who: &str, allowance: &Allowance, needed: u64, wording: &Wording) 
         Subject::User(_) => who.to_owned(),
         Subject::Account(_) => format!("the account of {who}"),
     };
-    let used = allowance.used.min(allowance.limit);
+    // More than the limit where that was lowered, or in audit mode.
+    let used = allowance.used;
     let more = match (unit, allowance.remaining()) {
         (Unit::Recipients, Some(left)) if left > 0 => {
             format!(", and the message has {needed} recipients")

@@ -62,6 +62,27 @@ pub enum Subject {
     Account(Name),
 }
 
+/// `user:ID` or `account:NAME`.
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Subject::User(id) => write!(f, "user:{id}"),
+            Subject::Account(name) => write!(f, "account:{name}"),
+        }
+    }
+}
+
+impl Subject {
+    /// Reads what is written by [`Subject`]'s `Display`.
+    pub fn parse(text: &str) -> Option<Subject> {
+        match text.split_once(':')? {
+            ("user", id) => Some(Subject::User(UserId(id.parse().ok()?))),
+            ("account", name) => Some(Subject::Account(Name::parse(name).ok()?)),
+            _ => None,
+        }
+    }
+}
+
 /// What is counted together. A use belongs to its counter, whatever the limit is, and whether there
 /// is one just now.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]

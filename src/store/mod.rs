@@ -135,6 +135,13 @@ pub enum Change {
     Account(Name),
     /// The uses of this subject were set to 0. Of interest to the store alone, whose answers know it.
     Quota(Subject),
+    /// Somebody set them to 0 by hand. To be told to whoever reads the log.
+    Reset {
+        /// Whose.
+        subject: Subject,
+        /// Who did it.
+        by: String,
+    },
     /// Too much to list, or unknown.
     Everything,
 }

@@ -102,6 +102,20 @@ fn a_charge_that_was_put_off_takes_no_place() {
     daemon.stop();
 }
 
+#[test]
+fn a_reset_is_logged_with_who_did_it() {
+    let site = Site::new();
+    let daemon = site.ready();
+    users(&site);
+    let mut reset = site.command(&["quota", "reset", "shop"]);
+    assert!(reset.env("SUDO_USER", "jane").status().unwrap().success());
+    let says = ["was set to 0", "subject=user:", "by=\"jane\""];
+    daemon.err.wait("who did it", |line| {
+        says.iter().all(|word| line.contains(word))
+    });
+    daemon.stop();
+}
+
 /// Hands in messages until the disk is full: how many were accepted, and the instance of the one
 /// that was not. There is some room at first in what the database has already taken.
 fn fill(policy: &mut Policy, name: &str) -> (u64, String) {

@@ -146,7 +146,11 @@ pub fn logins_of(changes: &[Change]) -> Vec<&str> {
         .iter()
         .filter_map(|change| match change {
             Change::Login(login) => Some(login.as_str()),
-            Change::Domain(_) | Change::Account(_) | Change::Quota(_) | Change::Everything => None,
+            Change::Domain(_)
+            | Change::Account(_)
+            | Change::Quota(_)
+            | Change::Reset { .. }
+            | Change::Everything => None,
         })
         .collect()
 }

@@ -195,7 +195,12 @@ async fn operators_see_and_reset_uses(stand: Stand) {
     // So do questions, after it has looked.
     transact(&command, |t| t.reset(&shop, "jane", at(600))).unwrap();
     let changes = daemon.changes(start).await.unwrap();
-    assert_eq!(changes.changes, [Change::Quota(shop.clone())]);
+    let by = |who: &str| Change::Reset {
+        subject: shop.clone(),
+        by: who.to_owned(),
+    };
+    let expected = [Change::Quota(shop.clone()), by("root"), by("jane")];
+    assert_eq!(changes.changes, expected);
     assert_eq!(used(&daemon, &daily, 100).await, 0);
     assert_eq!(used(&daemon, &theirs, 100).await, 4);
     assert_eq!(seen(&daily), 0);

@@ -6,7 +6,7 @@
 
 mod answer;
 mod events;
-mod frames;
+pub mod frames;
 mod gate;
 mod message;
 mod session;

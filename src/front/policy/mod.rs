@@ -5,7 +5,7 @@
 //! bytes that are no question, or a question that stops half-way.
 
 mod connection;
-mod envelope;
+pub mod envelope;
 mod message;
 pub mod wire;
 

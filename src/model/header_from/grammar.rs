@@ -7,16 +7,46 @@ use crate::model::domain::Domain;
 
 /// The mailboxes that the tokens name, those of groups included. None where groups are empty.
 pub(super) fn mailboxes(tokens: &[Token<'_>]) -> Result<Vec<Mailbox>, FromError> {
+    if let Some((last, others)) = tokens.split_last()
+        && (hides_an_address(last) || others.iter().any(|t| hides_an_address(t) || breaks_off(t)))
+    {
+        return Err(FromError::Ambiguous);
+    }
     let mut reader = Reader {
         tokens,
         comment: None,
         mailboxes: Vec::new(),
     };
-    reader.skip_comments();
-    if !reader.tokens.is_empty() {
+    if tokens.iter().any(|token| token.kind != Kind::Comment) {
         reader.address_list()?;
     }
     Ok(reader.mailboxes)
+}
+
+/// A comment in which readers find an address. Some know no comments in front of an address, so a list
+/// in it is one to them; others end them at the first `)`, escaped or not; and those that decode
+/// encoded words first look for the end of one behind it.
+fn hides_an_address(token: &Token<'_>) -> bool {
+    let mut pairs = token.text.windows(2);
+    let half_encoded = pairs.any(|pair| pair == b"=?") && !pairs.any(|pair| pair == b"?=");
+    let at = token.text.contains(&b'@');
+    token.kind == Kind::Comment
+        && (half_encoded || at && (has_any(token, LIST) || has_any(token, END)))
+}
+
+/// A comment at whose first `)` some readers go on, and then find a list, whose end is an address
+/// together with what follows. At the end of the field nothing follows: `(Sales, (EU))`.
+fn breaks_off(token: &Token<'_>) -> bool {
+    token.kind == Kind::Comment && has_any(token, LIST) && has_any(token, END)
+}
+
+/// What ends an entry of a list, or an address in it.
+const LIST: &[u8] = b",:;<>";
+/// What ends a comment for readers that know neither comments in comments nor escapes.
+const END: &[u8] = b"()\\";
+
+fn has_any(token: &Token<'_>, of: &[u8]) -> bool {
+    token.text.iter().any(|byte| of.contains(byte))
 }
 
 struct Reader<'t, 'a> {
@@ -28,6 +58,8 @@ struct Reader<'t, 'a> {
 
 /// How an entry of the list begins: up to what is not part of a name or a bare address.
 struct Head<'a> {
+    /// A comment stands in front of it.
+    after_comment: bool,
     words: Vec<Token<'a>>,
     /// The special that ended it.
     end: Option<u8>,
@@ -39,7 +71,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         loop {
             let head = self.head();
             if head.end == Some(b':') {
-                check_group_name(&head.words)?;
+                check_group_name(&head)?;
                 self.next();
                 self.group()?;
             } else {
@@ -82,7 +114,7 @@ impl<'t, 'a> Reader<'t, 'a> {
         let (name, address) = if head.end == Some(b'<') {
             self.next();
             let address = self.angle_address()?;
-            (display_name(&head.words)?, address)
+            (display_name(&head)?, address)
         } else {
             (None, bare_address(&head.words)?)
         };
@@ -91,7 +123,8 @@ impl<'t, 'a> Reader<'t, 'a> {
         }
         // A comment behind the address belongs to it.
         self.skip_comments();
-        let display_name = name.or_else(|| self.comment.map(|text| shown(&unescape(text))));
+        let comment = self.comment.map(unescape).filter(|text| !text.is_empty());
+        let display_name = name.or_else(|| comment.map(|text| shown(&text)));
         self.mailboxes.push(Mailbox {
             display_name,
             address,
@@ -118,16 +151,21 @@ impl<'t, 'a> Reader<'t, 'a> {
     /// Takes what a name or a bare address is made of.
     fn head(&mut self) -> Head<'a> {
         self.comment = None;
-        let mut words = Vec::new();
+        self.skip_comments();
+        let mut head = Head {
+            after_comment: self.comment.is_some(),
+            words: Vec::new(),
+            end: None,
+        };
         loop {
             match self.peek() {
-                None => return Head { words, end: None },
+                None => return head,
                 Some(Kind::Special(end @ (b'<' | b'>' | b',' | b';' | b':'))) => {
-                    let end = Some(end);
-                    return Head { words, end };
+                    head.end = Some(end);
+                    return head;
                 }
                 Some(Kind::Special(_) | Kind::Atom | Kind::Quoted | Kind::Bracketed)
-                | Some(Kind::Comment) => words.extend(self.next()),
+                | Some(Kind::Comment) => head.words.extend(self.next()),
             }
         }
     }
@@ -160,28 +198,36 @@ fn is_route(words: &[Token<'_>]) -> bool {
 }
 
 /// A group needs a name, and one that nobody takes for an address.
-fn check_group_name(words: &[Token<'_>]) -> Result<(), FromError> {
-    if words.is_empty() {
+fn check_group_name(head: &Head<'_>) -> Result<(), FromError> {
+    if head.words.is_empty() {
         return Err(FromError::Misplaced);
     }
-    for word in words {
+    for word in &head.words {
         match word.kind {
             Kind::Special(b'@') => return Err(FromError::Ambiguous),
             Kind::Special(_) | Kind::Atom | Kind::Quoted | Kind::Bracketed | Kind::Comment => {}
         }
     }
-    display_name(words).map(drop)
+    display_name(head).map(drop)
 }
 
 /// The words in front of `<…>` as one text. The address behind them is what counts, so they may
 /// hold what is no phrase in the sense of RFC 5322, as long as nobody finds another address.
-fn display_name(words: &[Token<'_>]) -> Result<Option<Box<str>>, FromError> {
+fn display_name(head: &Head<'_>) -> Result<Option<Box<str>>, FromError> {
     let mut name = Vec::new();
-    for word in words {
+    let has_at = head.words.iter().any(|word| word.text.contains(&b'@'));
+    let mut first = !head.after_comment;
+    for word in &head.words {
         if word.apart && !name.is_empty() {
             name.push(b' ');
         }
+        let begins = std::mem::replace(&mut first, false);
         match word.kind {
+            // Readers that know quotes at the beginning of an entry only end it in this one, and
+            // find an address in front of its comma.
+            Kind::Quoted if !begins && has_at && word.text.iter().any(|b| b",:;<>".contains(b)) => {
+                return Err(FromError::Ambiguous);
+            }
             Kind::Quoted => name.extend(unescape(word.text)),
             Kind::Bracketed => {
                 let plain = |b: &u8| !b"\"\\(),:;<>@[".contains(b);
@@ -267,6 +313,10 @@ fn site(words: &[Token<'_>]) -> Result<Site, FromError> {
             let dtext = |b: &u8| b.is_ascii_graphic() && !b"[\\".contains(b);
             if literal.text.is_empty() || !literal.text.iter().all(dtext) {
                 return Err(FromError::BadDomain);
+            }
+            // Text of a literal by RFC 5322, and in no literal that there is (RFC 5321 4.1.3).
+            if literal.text.iter().any(|b| b"\"(),;<>@".contains(b)) {
+                return Err(FromError::Ambiguous);
             }
             let literal = readable(literal.text.to_vec(), FromError::BadDomain)?;
             Ok(Site::Literal(format!("[{literal}]").into()))

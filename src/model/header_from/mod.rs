@@ -75,7 +75,9 @@ pub enum FromError {
     Route,
     /// A form in which readers are known to find another address: specials in a quoted local part,
     /// an encoded word in a local part, an `@` in the name of a group, address characters in a
-    /// bracketed word of a name.
+    /// bracketed word of a name or in a literal, an `@` in a name that has a comma in quotes which
+    /// do not begin it, a comment with two of: an `@`, a character of lists, a comment or escape; or
+    /// with half an encoded word.
     #[error("mail readers could find another address in it")]
     Ambiguous,
     /// A character that may not stand where it stands.

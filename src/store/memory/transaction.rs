@@ -243,7 +243,10 @@ impl Transaction for MemoryTransaction<'_> {
             false => self.tally(|tally| tally.held(subject)),
         };
         let by = by.to_owned();
-        self.forget(subject.clone(), Forgetting::Reset(Reset { at, by }));
+        let reset = Reset { at, by: by.clone() };
+        self.forget(subject.clone(), Forgetting::Reset(reset));
+        let subject = subject.clone();
+        self.changed.note(Change::Reset { subject, by });
         Ok(held as u64)
     }
 

@@ -125,9 +125,18 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         "account" => Change::Account(rows::parsed(row, 1)?),
         "user-quota" => Change::Quota(Subject::User(UserId(rows::parsed(row, 1)?))),
         "account-quota" => Change::Quota(Subject::Account(rows::parsed(row, 1)?)),
+        "reset" => reset(row.get_ref(1)?.as_str()?).unwrap_or(Change::Everything),
         // Also what a newer outgate may write one day: forgetting too much is always right.
         _ => Change::Everything,
     })
+}
+
+/// Whose uses somebody set to 0, and who.
+fn reset(text: &str) -> Option<Change> {
+    let (subject, by) = text.split_once(' ')?;
+    let subject = Subject::parse(subject)?;
+    let by = by.to_owned();
+    Some(Change::Reset { subject, by })
 }
 
 /// At most one row.

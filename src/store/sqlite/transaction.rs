@@ -94,6 +94,7 @@ fn keep(connection: &Connection, changes: &[Change]) -> rusqlite::Result<()> {
             Change::Quota(Subject::Account(name)) => {
                 put.execute(["account-quota", name.as_str()])?
             }
+            Change::Reset { subject, by } => put.execute(["reset", &format!("{subject} {by}")])?,
             Change::Everything => put.execute(["everything", ""])?,
         };
     }
@@ -250,15 +251,20 @@ impl Transaction for SqliteTransaction<'_> {
     }
 
     fn reset(&mut self, subject: &Subject, by: &str, at: Timestamp) -> Result<u64, StoreError> {
-        let by = by.to_owned();
         let held = self.unfolded.held(self.connection, subject);
         let held = self.trouble(held)?;
-        let noted = view::note_reset(self.connection, subject, &Reset { at, by });
+        let reset = Reset {
+            at,
+            by: by.to_owned(),
+        };
+        let noted = view::note_reset(self.connection, subject, &reset);
         self.trouble(noted)?;
         let forgotten = self
             .unfolded
             .forget(self.connection, subject, &mut self.changed);
         self.trouble(forgotten)?;
+        let (subject, by) = (subject.clone(), by.to_owned());
+        self.changed.note(Change::Reset { subject, by });
         Ok(held)
     }
 

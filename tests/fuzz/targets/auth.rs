@@ -1,0 +1,4 @@
+//! `src/auth.rs` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| outgate_fuzz::auth::check(input));

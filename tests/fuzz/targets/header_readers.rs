@@ -1,0 +1,4 @@
+//! `src/header_readers.rs` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| outgate_fuzz::header_readers::check(input));

@@ -1,0 +1,4 @@
+//! `src/lockdown.rs` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| outgate_fuzz::lockdown::check(input));

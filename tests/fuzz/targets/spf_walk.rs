@@ -1,0 +1,4 @@
+//! `src/spf_walk.rs` under the fuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| outgate_fuzz::spf_walk::check(input));
