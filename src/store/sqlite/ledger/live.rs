@@ -106,6 +106,11 @@ impl Live {
         self.uses().recall(counters)
     }
 
+    /// To be handed back with what the tables say from now on.
+    pub fn epoch(&self) -> u64 {
+        self.uses().epoch
+    }
+
     /// Takes in what the tables say about [`Recalled::Missing`] and answers again.
     pub fn learn(
         &self,

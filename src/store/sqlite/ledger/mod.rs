@@ -36,6 +36,7 @@ use self::rows::{kind, seconds};
 pub use self::sheet::Sheet;
 use super::statements as sql;
 use crate::model::quota::{Counter, Subject};
+use crate::model::user::User;
 use crate::store::{Charge, Charged};
 
 /// The ledger, as one connection after the other writes it.
@@ -142,6 +143,26 @@ impl Ledger {
         sheet.publish(&self.live);
         Ok(used)
     }
+}
+
+/// Has memory learn what the tables say about the counters of a user's own quotas. `epoch`: from before the
+/// tables were looked at.
+pub fn foresee(
+    live: &Live,
+    epoch: u64,
+    connection: &Connection,
+    user: &User,
+) -> rusqlite::Result<()> {
+    let counters = user.quotas.iter().map(|quota| Counter {
+        subject: Subject::User(user.id),
+        window: quota.window,
+        unit: quota.unit,
+    });
+    let folded = counters
+        .map(|counter| Ok((counter.clone(), base(connection, &counter)?)))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    live.learn(folded, epoch, &[]);
+    Ok(())
 }
 
 /// What there is to say about a charge.
