@@ -15,7 +15,7 @@ use crate::answers::{Answers, Decided};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decision::facts::{Facts, Question, Rules, Stage};
+use crate::decision::facts::{Allowance, Facts, Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
@@ -206,7 +206,10 @@ impl Engine {
         let terms = facts.terms.as_deref();
         facts.allowances =
             quotas::allowances(store, user, terms, facts.now, &settings.calendar).await?;
-        if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
+        // Only then does it matter here. Where there is room, the charge itself knows.
+        let recipients = question.recipients.unwrap_or(1);
+        let fits = |allowance: &Allowance| allowance.has_room(recipients);
+        if let (Some(key), false) = (question.charge, facts.allowances.iter().all(fits)) {
             facts.charged = store.is_charged(key).await?;
         }
         Ok(())

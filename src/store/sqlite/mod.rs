@@ -51,6 +51,8 @@ use crate::model::user::{AccountTerms, Ownership, User};
 const MAX_QUESTIONS: usize = 65_536;
 /// At most so many jobs wait for the writer.
 const MAX_JOBS: usize = 65_536;
+/// So many last uses are written at a time, each into a place of its own: charges wait that long.
+const USES: usize = 256;
 /// What an operator's transaction may keep in memory before it writes, in KiB: an import of a
 /// million users writes each page of an index once instead of many times.
 const OPERATOR_CACHE_KIB: i64 = 128 * 1024;
@@ -251,8 +253,16 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
-        let login = login.clone();
-        Box::pin(self.look_up(move |connection| questions::user(connection, &login)))
+        let (login, live) = (login.clone(), self.live.clone());
+        Box::pin(self.look_up(move |connection| {
+            let epoch = live.epoch();
+            let user = questions::user(connection, &login)?;
+            // Whoever asks for a user asks next what it has used: one trip here is enough.
+            if let Some(user) = &user {
+                ledger::foresee(&live, epoch, connection, user)?;
+            }
+            Ok(user)
+        }))
     }
 
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
@@ -277,8 +287,18 @@ impl Store for SqliteStore {
         )
     }
 
-    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
-        Box::pin(self.write(move |connection| questions::record_uses(connection, &uses)))
+    fn record_uses(&self, mut uses: Vec<Use>) -> Answer<'_, ()> {
+        // Users that lie together in the file are written together.
+        uses.sort_unstable_by_key(|used| used.user.0);
+        Box::pin(async move {
+            for some in uses.chunks(USES) {
+                let some = some.to_vec();
+                let write =
+                    move |connection: &Connection| questions::record_uses(connection, &some);
+                self.write(write).await?;
+            }
+            Ok(())
+        })
     }
 
     fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()> {
