@@ -18,6 +18,7 @@ mod schema;
 mod statements;
 mod transaction;
 mod users;
+mod uses;
 mod writer;
 
 use std::future::Future;
@@ -33,7 +34,7 @@ use tokio::sync::oneshot;
 use self::database::{Access, Database};
 use self::job::{Job, Reply};
 pub use self::ledger::Upkeep;
-use self::ledger::{Folding, Ledger, Live, Recalled};
+use self::ledger::{Folding, Ledger, Live};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
@@ -187,37 +188,6 @@ impl SqliteStore {
         }
     }
 
-    /// Has the writer say what counters hold.
-    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<u64>, StoreError> {
-        self.order(|reply| Job::Recall { counters, reply }).await
-    }
-
-    /// Says what counters hold, some of which are in the tables alone.
-    async fn learn(
-        &self,
-        counters: &[(Counter, Timestamp)],
-        missing: Vec<Counter>,
-        epoch: u64,
-    ) -> Result<Vec<u64>, StoreError> {
-        let read = |tables: &Connection, counter: Counter| {
-            let base = ledger::base(tables, &counter)?;
-            Ok((counter, base))
-        };
-        let folded = self
-            .look_up(move |tables| {
-                missing
-                    .into_iter()
-                    .map(|counter| read(tables, counter))
-                    .collect()
-            })
-            .await?;
-        match self.live.learn(folded, epoch, counters) {
-            Recalled::All(used) => Ok(used),
-            // It changed meanwhile, or memory is full.
-            Recalled::Missing { .. } | Recalled::Nothing => self.recall(counters.to_vec()).await,
-        }
-    }
-
     fn handed_over(&self, pushed: Result<(), Refused>) -> Result<(), StoreError> {
         pushed.map_err(|refused| match refused {
             Refused::Full => self.database.crowded(),
@@ -308,42 +278,15 @@ impl Store for SqliteStore {
     }
 
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
-        // What memory knows is durable: a repetition waits for nobody, not even for a locked file.
-        if !charge.dues.is_empty() && self.live.is_charged(&charge.key) == Some(true) {
-            let already = Ok(Charged::Already);
-            self.database.figures.charge(&already);
-            return Box::pin(std::future::ready(already));
-        }
-        Box::pin(async move {
-            let charged = self.order(|reply| Job::Charge { charge, reply }).await;
-            self.database.figures.charge(&charged);
-            charged
-        })
+        self.charge_once(charge)
     }
 
     fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
-        match self.live.recall(counters) {
-            Recalled::All(used) if self.charges => Box::pin(std::future::ready(Ok(used))),
-            Recalled::Missing {
-                counters: missing,
-                epoch,
-            } if self.charges => Box::pin(self.learn(counters, missing, epoch)),
-            Recalled::All(_) | Recalled::Missing { .. } | Recalled::Nothing => {
-                Box::pin(self.recall(counters.to_vec()))
-            }
-        }
+        self.what_is_used(counters)
     }
 
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
-        if let Some(known) = self.live.is_charged(&key) {
-            return Box::pin(std::future::ready(Ok(known)));
-        }
-        Box::pin(async move {
-            // Loads what is known, which then answers; if it is lost again at once, that is trouble.
-            self.recall(Vec::new()).await?;
-            let known = self.live.is_charged(&key);
-            known.ok_or_else(|| StoreError::Busy("the ledger is being read: try again".to_owned()))
-        })
+        self.was_charged(key)
     }
 
     fn changes(&self, after: u64) -> Answer<'_, Changes> {
