@@ -442,7 +442,7 @@ fn a_changed_quota_counts_at_the_next_command() {
         host.outgate("user set shop --rename store --quota 4/total");
         begin(&mut smtp, FRIEND);
         host.outgate("user set store --quota 1/total");
-        over(&finish(&mut smtp), "user store has used 1 of 1 messages");
+        over(&finish(&mut smtp), "user store has used 3 of 1 messages");
         smtp.reset();
         assert_eq!(host.used("store", Messages), 3, "{way:?}");
         // `0` counts without a limit.
