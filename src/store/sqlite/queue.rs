@@ -162,6 +162,32 @@ mod tests {
     }
 
     #[test]
+    fn a_group_gathers_until_it_is_large_enough_or_time_is_up() {
+        let queue = Queue::new(4);
+        queue.push(1).unwrap();
+        queue.gather(2, Duration::ZERO);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                queue.gather(3, Duration::MAX);
+                queue.next_group(4, None)
+            });
+            queue.push(2).unwrap();
+            queue.push(3).unwrap();
+            match taker.join().unwrap() {
+                Next::Item(group) => assert_eq!(group, [1, 2, 3]),
+                Next::Nothing | Next::Closed => panic!("three wait"),
+            }
+            // Afterwards one is enough again, and the end is the end.
+            let taker = scope.spawn(|| matches!(queue.next(None), Next::Item(4)));
+            queue.push(4).unwrap();
+            assert!(taker.join().unwrap());
+            let taker = scope.spawn(|| queue.gather(9, Duration::MAX));
+            queue.close();
+            taker.join().unwrap();
+        });
+    }
+
+    #[test]
     fn a_waiting_taker_is_woken() {
         let queue = Queue::new(1);
         std::thread::scope(|scope| {
