@@ -4,6 +4,7 @@
 
 mod account;
 mod check_config;
+mod doctor;
 mod domain;
 mod explain;
 mod failure;
@@ -34,7 +35,7 @@ use output::Output;
     name = "outgate",
     version,
     about = "Decides who may send through Postfix: SMTP logins, sender domains, client addresses, quotas",
-    after_help = "Exit status: 0 done, 1 refused, 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
+    after_help = "Exit status: 0 done, 1 refused (doctor: something found), 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
                   Standard output is data, standard error is talk.",
     subcommand_required = true,
     propagate_version = false,
@@ -79,6 +80,8 @@ enum Command {
     Quota(quota::Command),
     /// Say what would be answered to a message, and why; what is not given is not judged
     Explain(explain::Options),
+    /// Find what is wrong with this host: Postfix's wiring, sockets, store, DNS, clock; each with its fix
+    Doctor(doctor::Options),
     /// What this host's Postfix needs
     #[command(subcommand)]
     Postfix(postfix::Command),
@@ -129,6 +132,7 @@ impl Command {
             Command::User(command) => command.run(&Host::load(file)?, output)?,
             Command::Quota(command) => command.run(&Host::load(file)?, output)?,
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
+            Command::Doctor(options) => options.run(file, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
             Command::Status => status::run(&Host::load(file)?, output)?,

@@ -10,6 +10,7 @@ pub mod domain;
 pub mod edit;
 pub mod import;
 pub mod quota;
+pub mod survey;
 pub mod user;
 pub mod view;
 pub mod warning;

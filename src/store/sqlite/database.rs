@@ -156,6 +156,11 @@ impl Database {
         Ok(connection)
     }
 
+    /// A connection to whatever is there now, for looking at the file and not at the tables.
+    pub fn look(&self) -> Result<Connection, StoreError> {
+        self.connection(Access::Read)
+    }
+
     /// Nobody gets in any more.
     pub fn close(&self) {
         self.set(State::Closed);

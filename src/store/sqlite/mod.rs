@@ -6,6 +6,7 @@
 
 mod database;
 mod file;
+mod inspection;
 mod job;
 mod ledger;
 mod questions;
@@ -29,6 +30,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use self::database::{Access, Database};
+pub use self::inspection::inspect;
 use self::job::{Job, Reply};
 pub use self::ledger::Upkeep;
 use self::ledger::{Folding, Ledger, Live, Recalled};
