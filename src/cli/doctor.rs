@@ -8,7 +8,7 @@ use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::output::Output;
 use crate::doctor::look::{self, Places};
-use crate::doctor::{Finding, Severity, examine};
+use crate::doctor::{Finding, Severity, examine, needs_dns};
 use crate::model::dns::{Answer, DnsName, Known, Query, Unknown};
 
 /// `outgate doctor …`
@@ -28,7 +28,7 @@ impl Options {
             postfix: self.postfix,
         };
         let mut facts = look::gather(&host.config, places, &host.clock);
-        facts.resolver = Some(probe(&host));
+        facts.resolver = needs_dns(&facts).then(|| probe(&host));
         let findings = examine(&facts);
         if output.is_json() {
             output.value(&findings);

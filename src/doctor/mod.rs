@@ -10,6 +10,6 @@ pub mod look;
 pub mod postfix;
 mod wiring;
 
-pub use checks::examine;
+pub use checks::{examine, needs_dns};
 pub use facts::Facts;
 pub use finding::{Finding, Severity};

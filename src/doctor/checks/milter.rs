@@ -12,7 +12,8 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     for door in wired.filtered() {
         let name = &door.service.name;
         findings.extend(action(door).map(|finding| finding.of(name)));
-        findings.extend(macros(door).into_iter().map(|finding| finding.of(name)));
+        findings.extend(macros(door).map(|finding| finding.of(name)));
+        findings.extend(protocol(door).map(|finding| finding.of(name)));
         findings.extend(overridden(door).map(|finding| finding.of(name)));
         findings.extend(mapped(door).map(|finding| finding.of(name)));
         findings.extend(proxied(door).map(|finding| finding.of(name)));
@@ -92,45 +93,43 @@ fn global_action(wired: &Wired<'_>) -> Option<Finding> {
     })
 }
 
-/// Lists of macros that lack what outgate needs.
-fn macros(door: &Door<'_>) -> Vec<Finding> {
-    let needed: [(&str, &[&str], &str); 3] = [
-        (
-            "milter_mail_macros",
-            &["auth_authen", "auth_type", "mail_addr"],
-            "outgate learns the login and the sender from them: without, mail is deferred, or passes as mail \
-             without a login",
-        ),
-        (
-            "milter_connect_macros",
-            &["daemon_name"],
-            "outgate knows by it that a session has to log in: without, one that has not passes",
-        ),
-        (
-            "milter_end_of_data_macros",
-            &["i"],
-            "without the queue id, outgate's log and Postfix's log have nothing in common",
-        ),
-    ];
-    let mut findings = Vec::new();
-    for (name, macros, why) in needed {
-        let value = door.value(name);
-        let sent: Vec<_> = words(&value)
-            .into_iter()
-            .map(|word| word.trim_matches(['{', '}', ' ']))
-            .collect();
-        let lacking: Vec<_> = macros.iter().filter(|name| !sent.contains(name)).collect();
-        let lacking: Vec<_> = lacking.iter().map(|name| format!("{{{name}}}")).collect();
-        if !lacking.is_empty() {
-            findings.push(Finding::problem(
-                "milter-macros",
-                format!("{name} lacks {}", lacking.join(", ")),
-                why,
-                door.unset(name),
-            ));
-        }
-    }
-    findings
+/// A list of macros without those by which outgate knows login and sender. Postfix sends them all the
+/// same, because outgate asks for them at the start of each session.
+fn macros(door: &Door<'_>) -> Option<Finding> {
+    const NAME: &str = "milter_mail_macros";
+    let value = door.value(NAME);
+    let sent: Vec<_> = words(&value)
+        .into_iter()
+        .map(|word| word.trim_matches(['{', '}', ' ']))
+        .collect();
+    let lacking: Vec<_> = ["{auth_authen}", "{mail_addr}"]
+        .into_iter()
+        .filter(|name| !sent.contains(&name.trim_matches(['{', '}'])))
+        .collect();
+    (!lacking.is_empty()).then(|| {
+        Finding::advice(
+            "milter-macros",
+            format!("{NAME} lacks {}", lacking.join(" and ")),
+            "login and sender are in them. outgate asks Postfix for a list of its own, and gets it as long as \
+             nothing stands between the two; without it, mail is deferred or passes as mail without a login",
+            door.unset(NAME),
+        )
+    })
+}
+
+/// Before version 6 a milter cannot ask for macros, and outgate ends such a session at once.
+fn protocol(door: &Door<'_>) -> Option<Finding> {
+    const NAME: &str = "milter_protocol";
+    let value = door.value(NAME);
+    let version: u32 = words(&value).first()?.parse().ok()?;
+    (version < 6).then(|| {
+        Finding::problem(
+            "milter-protocol",
+            format!("{NAME} = {value}"),
+            "outgate speaks version 6 alone: logins fail and all mail is put off",
+            door.set(NAME, "6"),
+        )
+    })
 }
 
 fn overridden(door: &Door<'_>) -> Option<Finding> {

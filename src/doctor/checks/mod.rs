@@ -16,6 +16,8 @@ mod services;
 mod sockets;
 mod store;
 
+pub use people::needs_dns;
+
 use super::facts::{Facts, NoPostfix};
 use super::finding::{Finding, joined};
 use super::postfix::Postfix;

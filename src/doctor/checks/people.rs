@@ -21,7 +21,7 @@ pub fn check(facts: &Facts, wired: Option<&Wired<'_>>, findings: &mut Vec<Findin
         findings.extend(pending(survey));
         findings.extend(wired.and_then(|wired| header_only(wired, survey)));
     }
-    findings.extend(resolver(facts, survey));
+    findings.extend(resolver(facts));
 }
 
 /// `3 users: a, b, c`
@@ -146,24 +146,28 @@ fn header_only(wired: &Wired<'_>, survey: &Survey) -> Option<Finding> {
     })
 }
 
-/// Name servers matter where somebody has set them up, or a decision asks them.
-fn resolver(facts: &Facts, survey: Option<&Survey>) -> Option<Finding> {
+/// Whether anybody asks name servers here: somebody has set them up, or a decision or a pending domain
+/// needs them.
+pub fn needs_dns(facts: &Facts) -> bool {
+    let of_store = match &facts.store {
+        StoreFacts::Read { survey, .. } => survey.any_domain.count > 0 || survey.pending > 0,
+        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => false,
+    };
+    let config = &facts.config;
+    of_store || !config.dns.servers.is_empty() || config.lockdown.apply == LockdownApply::Always
+}
+
+fn resolver(facts: &Facts) -> Option<Finding> {
     let Some(Err(trouble)) = &facts.resolver else {
         return None;
     };
-    let config = &facts.config;
-    let needed = !config.dns.servers.is_empty()
-        || config.lockdown.apply == LockdownApply::Always
-        || survey.is_none_or(|survey| survey.any_domain.count > 0 || survey.pending > 0);
     let file = facts.config_file.display();
-    needed.then(|| {
-        Finding::problem(
-            "resolver",
-            format!("name servers do not answer: {trouble}"),
-            "users in mode any-domain are put off, and domains cannot be verified",
-            format!(
-                "name one that answers in {file}, below [dns]: servers = [\"127.0.0.1:53\"], or mend /etc/resolv.conf"
-            ),
-        )
-    })
+    Some(Finding::problem(
+        "resolver",
+        format!("name servers do not answer: {trouble}"),
+        "users in mode any-domain are put off, and domains cannot be verified",
+        format!(
+            "name one that answers in {file}, below [dns]: servers = [\"127.0.0.1:53\"], or mend /etc/resolv.conf"
+        ),
+    ))
 }
