@@ -158,6 +158,8 @@ pub struct Disk {
 pub enum Daemon {
     /// Nobody is there.
     NotRunning,
+    /// Not ours to ask.
+    Hidden,
     /// Somebody is, and does not answer.
     Silent(String),
     /// It answers.

@@ -74,7 +74,11 @@ impl Finding {
     }
 
     fn take_in(&mut self, other: Finding) {
-        self.services.extend(other.services);
+        for service in other.services {
+            if !self.services.contains(&service) {
+                self.services.push(service);
+            }
+        }
         for line in other.fix.lines() {
             if !self.fix.lines().any(|known| known == line) {
                 self.fix.push('\n');

@@ -1,11 +1,13 @@
 //! A host of its own for one test: a daemon with its sockets, and any number of Postfix configurations
 //! beside it. No Postfix runs: `postconf` alone reads them.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Mutex;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -17,6 +19,8 @@ const STOCK: &str = "/usr/share/postfix";
 pub struct Host {
     dir: TempDir,
     daemon: Option<Child>,
+    /// What `postfix config` says, by wiring.
+    printed: Mutex<HashMap<String, String>>,
 }
 
 impl Host {
@@ -30,7 +34,11 @@ impl Host {
     /// The same, before the daemon was ever started.
     pub fn without_daemon(config: &str) -> Host {
         let dir = tempfile::Builder::new().prefix("og").tempdir().unwrap();
-        let host = Host { dir, daemon: None };
+        let host = Host {
+            dir,
+            daemon: None,
+            printed: Mutex::default(),
+        };
         for (name, mode) in [
             ("", 0o755),
             ("spool", 0o755),
@@ -115,13 +123,16 @@ impl Host {
     /// A Postfix with the stock files and one of our wirings.
     pub fn postfix(&self, wiring: &str) -> Postfix {
         let postfix = self.stock_postfix();
-        let output = self
-            .command(&["postfix", "config", "--wiring", wiring])
-            .env("MAIL_CONFIG", &postfix.dir)
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{output:?}");
-        let text = String::from_utf8(output.stdout).unwrap();
+        let mut printed = self.printed.lock().unwrap();
+        let text = printed.entry(wiring.to_owned()).or_insert_with(|| {
+            let output = self
+                .command(&["postfix", "config", "--wiring", wiring])
+                .env("MAIL_CONFIG", &postfix.dir)
+                .output()
+                .unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        });
         let (main, master) = text.split_at(text.find("# master.cf").unwrap());
         postfix.add("main.cf", main);
         postfix.add("master.cf", master);
@@ -268,9 +279,8 @@ impl Postfix {
             if !line.starts_with([' ', '\t', '#']) {
                 inside = line.split_whitespace().next() == Some(service);
             }
-            let mine = ["-o ", "-o { "]
-                .iter()
-                .any(|start| line.trim_start().starts_with(&format!("{start}{name}")));
+            let set = line.trim_start().strip_prefix("-o ").unwrap_or_default();
+            let mine = set.trim_start_matches(['{', ' ']).starts_with(name);
             if !(inside && mine) {
                 text.push_str(&format!("{line}\n"));
             }

@@ -35,6 +35,7 @@ fn running(facts: &Facts, findings: &mut Vec<Finding>) {
                 log,
             ));
         }
+        Daemon::Hidden => return,
         Daemon::Running(running) => running,
     };
     if let Some(trouble) = &running.store_trouble {

@@ -74,11 +74,12 @@ fn fails_open(door: &Door<'_>, policy: &PolicyAsk) -> Option<Finding> {
     let fix = match own {
         None => door.set(DEFAULT, safe),
         Some(_) => {
-            let others = server
-                .attributes
-                .iter()
-                .filter(|(name, _)| name != "default_action");
-            let others = others.map(|(name, value)| format!(" {{ {name} = {value} }},"));
+            let others = server.attributes.iter();
+            let others = others.filter(|(name, _)| name != "default_action");
+            let others = others.map(|(name, value)| match value.contains(char::is_whitespace) {
+                true => format!(" {{ {name} = {value} }},"),
+                false => format!(" {name}={value},"),
+            });
             let text = format!(
                 "{{ {},{} {{ default_action = {safe} }} }}",
                 server.place,
@@ -98,10 +99,7 @@ fn fails_open(door: &Door<'_>, policy: &PolicyAsk) -> Option<Finding> {
     };
     Some(Finding::problem(
         "policy-fails-open",
-        format!(
-            "default_action of outgate's policy server in {} is {action:?}",
-            policy.list
-        ),
+        format!("default_action of outgate's policy server is {action:?}"),
         "while outgate does not answer, everybody may send as anybody",
         fix,
     ))

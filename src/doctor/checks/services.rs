@@ -130,7 +130,7 @@ fn xclient(door: &Door<'_>) -> Option<Finding> {
         "these hosts can name any login and any client address without a password (XCLIENT), and outgate \
          believes them as Postfix does",
         format!(
-            "only for a proxy of yours that needs it; otherwise: {}",
+            "leave it if a proxy of yours needs it, and all of these are yours; otherwise:\n{}",
             door.set(HOSTS, "")
         ),
     );

@@ -103,6 +103,8 @@ pub fn with_secrets(config: &Config, file: &Path, unseen: &mut Vec<String>) -> V
                 rights: rights(&found),
                 path,
             }),
+            // Of what cannot be seen, the store is said by those who want to read it.
+            Err(_) if matches!(purpose, Purpose::Store | Purpose::Control) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => unseen.push(format!("{}: {error}", path.display())),
         }

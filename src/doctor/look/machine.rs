@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use rustix::fs::Access;
+use rustix::io::Errno;
 use serde_json::Value;
 
 use crate::config::Config;
@@ -72,8 +74,13 @@ pub fn disks(places: &[&Path]) -> Vec<Disk> {
 }
 
 /// What the running daemon says.
-pub fn daemon(config: &Config) -> Daemon {
-    match control::ask(&config.control_socket(), &Request::Status, PATIENCE) {
+pub fn daemon(config: &Config, unseen: &mut Vec<String>) -> Daemon {
+    let socket = config.control_socket();
+    if rustix::fs::access(&socket, Access::WRITE_OK) == Err(Errno::ACCESS) {
+        unseen.push(format!("the daemon behind {}", socket.display()));
+        return Daemon::Hidden;
+    }
+    match control::ask(&socket, &Request::Status, PATIENCE) {
         Outcome::NoDaemon => Daemon::NotRunning,
         Outcome::Late(why) => Daemon::Silent(why),
         Outcome::Done(answer) => Daemon::Running(running(&answer)),

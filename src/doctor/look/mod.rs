@@ -40,7 +40,7 @@ pub fn gather(config: &Config, places: Places, clock: &Clock) -> Facts {
         sockets: files::sockets(&config.listen, &mut unseen),
         files: files::with_secrets(config, &places.config_file, &mut unseen),
         disks: machine::disks(&[store_directory(config), &queue]),
-        daemon: machine::daemon(config),
+        daemon: machine::daemon(config, &mut unseen),
         chroot_knows_names: queue.join("etc/hosts").exists(),
     };
     Facts {
