@@ -24,6 +24,7 @@ run:
 test: setup
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+	@tests/setup.sh fail2ban pflogsumm
 	cargo test
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	@tests/deny.sh

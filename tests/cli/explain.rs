@@ -415,3 +415,48 @@ fn hostile_questions_are_answered_and_shown_escaped() {
     }
     site.refused(&["explain", "--user", "shop", "--ip", "192.0.2"]);
 }
+
+#[test]
+fn lines_are_read_from_standard_input() {
+    let site = site();
+    let text = "\
+        Nov 25 10:00:00 mx postfix/qmgr[1]: 4AAA: removed\n\
+        Nov 25 10:00:00 mx postfix/submission/smtpd[7]: NOQUEUE: reject: RCPT from h.example[192.0.2.7]: \
+        550 5.7.1 <a@evil.example>: Sender address rejected: [ACL] Blocked; from=<a@evil.example> to=<b@c.example> proto=ESMTP helo=<x>\n\
+        550 5.7.1 [ACL] Blocked: user shop may not send as a@evil.example (envelope sender)\n";
+    // The second line does not say who it was: without the sentence, Postfix knows only from 3.10 on.
+    let ran = site.run_with_input(&["--json", "explain", "-"], text.as_bytes());
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let answers: Vec<Value> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(answers.len(), 1, "{ran:?}");
+    assert_eq!(
+        (&answers[0]["line"], &answers[0]["reason"]),
+        (&json!(3), &json!("sender-not-allowed"))
+    );
+    assert!(
+        ran.err.contains("line 2") && ran.err.contains("--user"),
+        "{}",
+        ran.err
+    );
+    let ran = site.run_with_input(
+        &["--json", "explain", "-", "--user", "shop"],
+        text.as_bytes(),
+    );
+    assert_eq!(ran.out.lines().count(), 2, "{ran:?}");
+    let ran = site.run_with_input(&["explain", "-"], text.as_bytes());
+    assert!(ran.out.starts_with("line"), "{}", ran.out);
+    assert!(ran.out.contains("3: 550 5.7.1 [ACL]"), "{}", ran.out);
+    // Allowed by now: exit 0.
+    let fine =
+        b"550 5.7.1 [ACL] Blocked: user shop may not send as a@example.com (envelope sender)\n";
+    assert_eq!(site.run_with_input(&["explain", "-"], fine).code, 0);
+    for nothing in [&b""[..], b"hello\n", b"\xff\xfe{\n", &[b'x'; 200_000]] {
+        let ran = site.run_with_input(&["explain", "-"], nothing);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.err.contains("could be explained"), "{ran:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod bans;
 mod control;
 #[path = "../counters/mod.rs"]
 mod counters;

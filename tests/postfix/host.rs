@@ -182,7 +182,8 @@ impl Host {
             .arg(self.path("etc/cert.pem")));
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A file of this host.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -322,6 +323,29 @@ impl Host {
             found.is_some()
         });
         found.unwrap()
+    }
+
+    /// What `outgate explain -` answers to the lines of this text.
+    pub fn explain(&self, text: &str) -> Vec<Value> {
+        let file = self.path("lines");
+        fs::write(&file, text).unwrap();
+        let output = self
+            .command()
+            .args(["--json", "explain", "-"])
+            .stdin(fs::File::open(file).unwrap())
+            .output()
+            .unwrap();
+        assert!(!output.stdout.is_empty(), "{text}: {output:?}");
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    /// Everything that Postfix logged.
+    pub fn mail_log(&self) -> String {
+        fs::read_to_string(self.path("log/mail.log")).unwrap_or_default()
     }
 
     /// Everything that outgate logged.

@@ -11,7 +11,9 @@
 mod any_domain;
 #[path = "../counters/mod.rs"]
 mod counters;
+mod explained;
 mod host;
+mod log_readers;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;
 mod outage;

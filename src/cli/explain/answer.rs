@@ -24,6 +24,15 @@ pub struct Answer {
     let_pass: bool,
 }
 
+/// One of many.
+#[derive(Serialize)]
+struct OfLine<'a> {
+    /// Which line of the input, from 1.
+    line: u64,
+    #[serde(flatten)]
+    answer: &'a Answer,
+}
+
 /// One rule.
 #[derive(Serialize)]
 struct Step {
@@ -76,6 +85,27 @@ impl Answer {
         } else {
             self.print_table(output);
         }
+        self.exit()
+    }
+
+    /// Prints it as the explanation of one of many lines.
+    pub fn print_line(&self, number: u64, line: &str, output: &mut Output) -> Exit {
+        if output.is_json() {
+            let answer = self;
+            output.value(&OfLine {
+                line: number,
+                answer,
+            });
+        } else {
+            output.fields(&[("line", format!("{number}: {line}"))]);
+            output.text("", "");
+            self.print_table(output);
+            output.text("", "");
+        }
+        self.exit()
+    }
+
+    fn exit(&self) -> Exit {
         if self.verdict == Verdict::Allow.to_string() {
             Exit::Done
         } else {

@@ -1,36 +1,37 @@
 //! `explain`: what would be answered to a message, and why, by the very code that the daemon runs.
 
 mod answer;
+mod case;
+mod expert;
 mod fix;
+mod line;
+mod quoted;
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
+use std::io::{self, BufRead, Read};
 
 use clap::Args;
-use tokio::runtime::Runtime;
 
 use super::failure::{Exit, Failure};
-use super::host::{Host, runtime};
+use super::host::Host;
 use super::output::Output;
-use crate::decision::facts::{Question, Resolved};
-use crate::directory::Directory;
-use crate::engine::Engine;
-use crate::journal::Journal;
-use crate::model::header_from::{self, FromError, Mailbox};
-use crate::model::network::ClientAddress;
-use crate::model::sender::EnvelopeSender;
-use crate::store::Store;
+use line::Found;
 
 pub use answer::Answer;
+pub use case::{Case, client};
+pub use expert::Expert;
 pub use fix::{Situation, fix};
 
 /// `outgate explain …`
 #[derive(Args)]
 pub struct Options {
+    /// '-': read log lines from standard input, of outgate or of Postfix, or a reply that was passed
+    /// on; what a line does not say may be given with the options below
+    #[arg(value_name = "-", value_parser = ["-"], required_unless_present = "user")]
+    lines: Option<String>,
     /// The login, as the client gives it
     #[arg(long, value_name = "LOGIN")]
-    user: String,
+    user: Option<String>,
     /// The client's address
     #[arg(long, value_name = "ADDR")]
     ip: Option<String>,
@@ -45,75 +46,82 @@ pub struct Options {
     recipients: Option<u32>,
 }
 
+/// A longer line is cut: no decision's is.
+const MAX_LINE: u64 = 64 << 10;
+
 impl Options {
     /// Asks the engine and prints what it says.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
-        let client = self.ip.as_deref().map(client).transpose()?;
-        let sender = self
-            .mail_from
-            .map(|text| EnvelopeSender::from_mail_argument(text.as_bytes()));
-        let header_from = (!self.header_from.is_empty()).then(|| fields(&self.header_from));
-        let question = Question {
-            login: &self.user,
-            session_user: None,
-            client,
-            sender: sender.as_ref(),
-            resolved: &Resolved::NotAsked,
-            header_from: header_from.as_ref(),
-            recipients: self.recipients,
-            charge: None,
-        };
-        let store = host.store()?;
-        let runtime = runtime()?;
-        let engine = silent_engine(host, store.clone(), &runtime)?;
-        let decision = runtime.block_on(engine.decide(&question));
-        let situation = Situation {
-            login: &self.user,
-            client,
-        };
-        let fix = fix(&decision, &situation, store.as_ref())?;
-        let sender_len = sender.map_or(0, |sender| sender.to_string().len());
-        let answer = Answer::new(
-            &decision,
-            &engine.settings().wording,
-            &self.user,
-            sender_len,
-            fix,
-        );
-        Ok(answer.print(output))
+        let expert = Expert::new(host)?;
+        if self.lines.is_some() {
+            return self.explain_lines(&expert, &mut io::stdin().lock(), output);
+        }
+        Ok(expert.answer(&self.case()?)?.print(output))
+    }
+
+    /// The message that the options describe.
+    pub fn case(&self) -> Result<Case, Failure> {
+        let case = Case::new(self, Found::default())?;
+        // The arguments' own rules see to that.
+        case.ok_or_else(|| Failure::refused("it is not said who logs in", "give --user LOGIN"))
+    }
+
+    /// Explains what it can; refused if one of the messages would be.
+    fn explain_lines(
+        &self,
+        expert: &Expert,
+        input: &mut impl BufRead,
+        output: &mut Output,
+    ) -> Result<Exit, Failure> {
+        let mut exit = Exit::Done;
+        let (mut number, mut explained) = (0_u64, 0_u64);
+        let mut nameless = Vec::new();
+        while let Some(line) = next_line(input)? {
+            number += 1;
+            let Some(found) = line::read(&line) else {
+                continue;
+            };
+            let Some(case) = Case::new(self, found)? else {
+                nameless.push(number);
+                continue;
+            };
+            explained += 1;
+            if let Exit::Refused = expert.answer(&case)?.print_line(number, &line, output) {
+                exit = Exit::Refused;
+            }
+        }
+        if let [first, ..] = nameless.as_slice() {
+            let words = format!(
+                "{} lines do not say who logged in, the first is line {first}: give --user",
+                nameless.len()
+            );
+            output.say("note", &words);
+        }
+        if explained == 0 {
+            return Err(Failure::refused(
+                format!("none of {number} lines on standard input could be explained"),
+                "give a line of outgate's log, a reject line of Postfix's, or a reply of outgate; or: outgate explain --user LOGIN …",
+            ));
+        }
+        Ok(exit)
     }
 }
 
-/// The engine of the daemon, with a journal that keeps silent.
-pub fn silent_engine(
-    host: &Host,
-    store: Arc<dyn Store>,
-    runtime: &Runtime,
-) -> Result<Engine, Failure> {
-    Ok(Engine::new(
-        Directory::new(store),
-        host.resolver(runtime)?,
-        host.config.clone(),
-        Journal::new(None),
-        host.clock.clone(),
-    ))
-}
-
-/// Reads `--ip`. Postfix's word for an address that it does not know is taken; a slip is not.
-pub fn client(text: &str) -> Result<ClientAddress, Failure> {
-    let client = ClientAddress::parse(text);
-    let meant = text.is_empty() || text.eq_ignore_ascii_case("unknown");
-    if client == ClientAddress::Unknown && !meant {
-        return Err(Failure::refused(
-            format!("{text:?} is not an IP address"),
-            "write the client's address, e.g. --ip 192.0.2.7 or --ip 2001:db8::7, or --ip unknown",
-        ));
+/// The next line, as text whatever its bytes are.
+fn next_line(input: &mut impl BufRead) -> Result<Option<String>, Failure> {
+    let mut line = Vec::new();
+    let read =
+        |error: io::Error| Failure::temporary(format!("cannot read standard input: {error}"), "");
+    input
+        .by_ref()
+        .take(MAX_LINE)
+        .read_until(b'\n', &mut line)
+        .map_err(read)?;
+    if line.is_empty() {
+        return Ok(None);
     }
-    Ok(client)
-}
-
-/// The header From fields of one message, as the milter reads them.
-fn fields(values: &[OsString]) -> Result<Vec<Mailbox>, FromError> {
-    let values: Vec<&[u8]> = values.iter().map(|value| value.as_bytes()).collect();
-    header_from::parse_fields(&values)
+    if !line.ends_with(b"\n") {
+        input.skip_until(b'\n').map_err(read)?;
+    }
+    Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()))
 }

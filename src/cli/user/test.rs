@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::password;
 use crate::auth::hash;
-use crate::cli::explain::{self, Answer, Situation};
+use crate::cli::explain::{self, Answer, Expert, Situation};
 use crate::cli::failure::{Exit, Failure};
-use crate::cli::host::{Host, runtime};
+use crate::cli::host::Host;
 use crate::cli::output::Output;
 use crate::config::EnforcementMode;
 use crate::decision::login::{Attempt, Password, judge_login};
@@ -39,9 +39,11 @@ impl Options {
         } else {
             None
         };
-        let store = host.store()?;
-        let runtime = runtime()?;
-        let engine = explain::silent_engine(host, store.clone(), &runtime)?;
+        let Expert {
+            runtime,
+            store,
+            engine,
+        } = Expert::new(host)?;
         let (user, password) = runtime.block_on(look_up(&engine, &self.name, secret.as_ref()))?;
         let attempt = Attempt {
             user,

@@ -60,6 +60,9 @@ pub struct SqliteStore {
     jobs: Arc<Queue<Job>>,
     /// What is known of uses.
     live: Arc<Live>,
+    /// Whether this is the process that charges: what others have charged is not looked for at each
+    /// question, but before each charge.
+    charges: bool,
     /// The writer, then the readers.
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -91,6 +94,7 @@ impl SqliteStore {
             questions: Arc::new(Queue::new(MAX_QUESTIONS)),
             jobs: Arc::new(Queue::new(MAX_JOBS)),
             live: Arc::new(Live::new()),
+            charges: upkeep.is_some(),
             threads: Mutex::default(),
         };
         let (database, jobs) = (store.database.clone(), store.jobs.clone());
@@ -291,12 +295,14 @@ impl Store for SqliteStore {
 
     fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
         match self.live.recall(counters) {
-            Recalled::All(used) => Box::pin(std::future::ready(Ok(used))),
+            Recalled::All(used) if self.charges => Box::pin(std::future::ready(Ok(used))),
             Recalled::Missing {
                 counters: missing,
                 epoch,
-            } => Box::pin(self.learn(counters, missing, epoch)),
-            Recalled::Nothing => Box::pin(self.recall(counters.to_vec())),
+            } if self.charges => Box::pin(self.learn(counters, missing, epoch)),
+            Recalled::All(_) | Recalled::Missing { .. } | Recalled::Nothing => {
+                Box::pin(self.recall(counters.to_vec()))
+            }
         }
     }
 
