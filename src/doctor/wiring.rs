@@ -1,6 +1,6 @@
 //! Which services of Postfix ask outgate, and for what: master.cf compared with `[listen]`.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::postfix::Postfix;
 use super::postfix::list::{self, Server, Step};
@@ -268,7 +268,7 @@ fn compare(
                 return Some(None);
             }
             let below = path.strip_prefix("/").unwrap_or(&path);
-            let meant = path == *ours || queue.join(below) == *ours || tail(&path) == tail(ours);
+            let meant = path == *ours || queue.join(below) == *ours || is_same_tail(&path, ours);
             (meant || is_named_after_us(&path))
                 .then(|| missed(format!("unix:{}", seen.display()), right))?
         }
@@ -301,10 +301,13 @@ fn relative(path: &Path, queue: &Path) -> String {
     format!("unix:{}", path.display())
 }
 
-/// Directory and name, which stay when a path is written another way.
-fn tail(path: &Path) -> Option<PathBuf> {
-    let directory = path.parent()?.file_name()?;
-    Some(Path::new(directory).join(path.file_name()?))
+/// Whether directory and name are the same, which stay when a path is written another way.
+fn is_same_tail(one: &Path, other: &Path) -> bool {
+    let tail = |path: &Path| {
+        let directory = path.parent()?.file_name()?.to_owned();
+        Some((directory, path.file_name()?.to_owned()))
+    };
+    tail(one).is_some_and(|one| tail(other) == Some(one))
 }
 
 fn is_named_after_us(path: &Path) -> bool {
@@ -327,6 +330,7 @@ mod tests {
         let queue = Path::new("/q");
         let unix = "unix:/q/outgate/m.sock".parse().unwrap();
         let outside = "unix:/run/og/m.sock".parse().unwrap();
+        let top = "unix:/m.sock".parse().unwrap();
         let inet = "inet:127.0.0.1:99".parse().unwrap();
         let all = "inet:0.0.0.0:99".parse().unwrap();
         let verdict = |text: &str, endpoint: &Endpoint, chroot| match compare(
@@ -353,6 +357,8 @@ mod tests {
             ("inet:192.0.2.1:99", &inet, true, "missed"),
             ("inet:192.0.2.1:99", &all, true, "reached"),
             ("inet:127.0.0.1:98", &inet, true, "other"),
+            ("smtpd", &unix, true, "other"),
+            ("smtpd", &top, false, "other"),
             ("unix:outgate/m.sock", &Endpoint::Off, true, "missed"),
         ] {
             assert_eq!(

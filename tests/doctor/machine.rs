@@ -4,6 +4,14 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 
+use outgate::clock::Clock;
+use outgate::doctor::facts::{Daemon, NoPostfix, Running, StoreFacts};
+use outgate::doctor::look::{self, Places};
+use outgate::doctor::postfix::settings::Settings;
+use outgate::doctor::postfix::version::Version;
+use outgate::doctor::{Facts, examine};
+use outgate::store::Soundness;
+
 use crate::host::{Host, run};
 
 fn set_mode(path: &Path, mode: u32) {
@@ -115,4 +123,119 @@ fn a_clock_behind_the_store() {
     host.outgate(&format!("import outgate {}", file.display()));
     let found = host.ids(&postfix);
     assert!(found.contains(&"clock".to_owned()), "{found:?}");
+}
+
+/// What a host would hear on which the facts are a little different.
+#[track_caller]
+fn differs(
+    host: &Host,
+    postfix: &crate::host::Postfix,
+    change: impl FnOnce(&mut Facts),
+) -> Vec<&'static str> {
+    let config = outgate::config::load::load(&host.path("outgate.toml")).unwrap();
+    let places = Places {
+        config_file: host.path("outgate.toml"),
+        postfix: Some(postfix.dir.clone()),
+    };
+    let mut facts = look::gather(&config, places, &Clock::system());
+    change(&mut facts);
+    examine(&facts)
+        .into_iter()
+        .map(|finding| finding.id)
+        .collect()
+}
+
+#[test]
+fn what_no_test_can_do_to_a_host() {
+    let host = Host::new("");
+    let postfix = host.postfix("auth-milter");
+    let find = |change: &dyn Fn(&mut Facts)| differs(&host, &postfix, change);
+    assert_eq!(find(&|_| ()), [] as [&str; 0]);
+    let running = |change: &dyn Fn(&mut Running)| {
+        find(&|facts| match &mut facts.host.daemon {
+            Daemon::Running(running) => change(running),
+            Daemon::NotRunning | Daemon::Hidden | Daemon::Silent(_) => panic!("it runs"),
+        })
+    };
+    // Two services of 100 processes, with two sockets each.
+    assert_eq!(running(&|r| r.open_files = Some(499)), ["open-files"]);
+    assert_eq!(running(&|r| r.open_files = Some(500)), [] as [&str; 0]);
+    assert_eq!(
+        running(&|r| r.store_trouble = Some("full".to_owned())),
+        ["store-trouble"]
+    );
+    assert_eq!(running(&|r| r.lost_log_lines = 1), ["log-lost"]);
+    assert_eq!(running(&|r| r.uid = Some(12345)), ["file-owner"]);
+    let silent = || Daemon::Silent("no answer".to_owned());
+    assert_eq!(
+        find(&|facts| facts.host.daemon = silent()),
+        ["daemon-silent"]
+    );
+    assert_eq!(
+        find(&|facts| facts.host.synchronized = Some(false)),
+        ["clock"]
+    );
+    assert_eq!(
+        find(&|facts| facts.host.disks[0].bytes = 99 << 20),
+        ["disk-space"]
+    );
+    assert_eq!(
+        find(&|facts| facts.host.disks[0].files = Some(7)),
+        ["disk-space"]
+    );
+    assert_eq!(
+        find(&|facts| facts.unseen.push("a file".to_owned())),
+        ["not-seen"]
+    );
+    assert_eq!(
+        find(&|facts| facts.postfix = Err(NoPostfix::NotInstalled)),
+        ["postfix-unreadable"]
+    );
+    let damaged = |facts: &mut Facts| match &mut facts.store {
+        StoreFacts::Read { soundness, .. } => {
+            *soundness = Soundness::Damaged(vec!["page 7".to_owned()])
+        }
+        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => {
+            panic!("it was read")
+        }
+    };
+    assert_eq!(find(&damaged), ["store-damaged"]);
+}
+
+#[test]
+fn versions_of_postfix() {
+    let host = Host::new("");
+    let postfix = host.postfix("policy");
+    let of = |version: &str, parameter: &str, value: &str| {
+        let text = format!("{parameter} = {value}");
+        differs(&host, &postfix, |facts| {
+            let postfix = facts.postfix.as_mut().unwrap();
+            postfix.version = Version::parse(version);
+            match parameter {
+                "cleanup_replace_stray_cr_lf" => postfix.settings = Settings::parse("", ""),
+                _ => {
+                    let service = postfix
+                        .services
+                        .iter_mut()
+                        .find(|s| s.name == "submission")
+                        .unwrap();
+                    let (name, value) = text.split_once(" = ").unwrap();
+                    service.options.insert(name.to_owned(), value.to_owned());
+                }
+            }
+        })
+    };
+    let list = "smtpd_end_of_data_restrictions";
+    assert_eq!(of("3.7.21", list, "reject_x"), ["end-of-message"]);
+    assert_eq!(of("3.7.22", list, "reject_x"), [] as [&str; 0]);
+    assert_eq!(
+        of(
+            "3.7.22",
+            list,
+            "check_policy_service unix:outgate/policy.sock"
+        ),
+        ["end-of-message"]
+    );
+    // One that knows nothing of stray CRs; it then lacks all other settings too.
+    assert!(of("3.5.8", "cleanup_replace_stray_cr_lf", "").contains(&"stray-cr"));
 }

@@ -9,6 +9,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod documented;
 mod good;
 mod host;
 mod machine;
