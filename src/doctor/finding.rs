@@ -79,13 +79,21 @@ impl Finding {
                 self.services.push(service);
             }
         }
-        for line in other.fix.lines() {
-            if !self.fix.lines().any(|known| known == line) {
-                self.fix.push('\n');
-                self.fix.push_str(line);
-            }
+        self.fix = format!("{}\n{}", self.fix, other.fix);
+    }
+}
+
+/// Each line once, and what makes Postfix read its files again behind all others.
+fn in_order(fix: &str) -> String {
+    let is_last = |line: &&str| line.starts_with("postfix ") && line.ends_with(" reload");
+    let (last, others): (Vec<&str>, Vec<&str>) = fix.lines().partition(is_last);
+    let mut lines: Vec<&str> = Vec::new();
+    for line in others.into_iter().chain(last) {
+        if !lines.contains(&line) {
+            lines.push(line);
         }
     }
+    lines.join("\n")
 }
 
 /// What is wrong in the same way with several services is said once. Problems come first.
@@ -96,6 +104,9 @@ pub fn joined(findings: Vec<Finding>) -> Vec<Finding> {
             Some(known) => known.take_in(finding),
             None => joined.push(finding),
         }
+    }
+    for finding in &mut joined {
+        finding.fix = in_order(&finding.fix);
     }
     joined.sort_by_key(|finding| finding.severity);
     joined
@@ -109,10 +120,14 @@ mod tests {
     fn the_same_fault_of_two_services_is_one_finding() {
         let fault = |service, fix: &str| Finding::advice("a", "b", "c", fix).of(service);
         let other = Finding::problem("a", "b", "c", "g");
-        let all = joined(vec![fault("x", "e\nf"), other.clone(), fault("y", "d\nf")]);
+        let all = joined(vec![
+            fault("x", "e\npostfix reload"),
+            other.clone(),
+            fault("y", "d\npostfix reload\ne"),
+        ]);
         assert_eq!(all.len(), 2);
         assert_eq!(all[0], other);
         assert_eq!(all[1].services, ["x", "y"]);
-        assert_eq!(all[1].fix, "e\nf\nd");
+        assert_eq!(all[1].fix, "e\nd\npostfix reload");
     }
 }

@@ -48,7 +48,10 @@ fn nul(wired: &Wired<'_>, cleanup: Option<&Service>) -> Option<Finding> {
     (!has_nul(&characters)).then(|| {
         Finding::problem(
             "nul-characters",
-            format!("{NAME} = {characters}: NUL is not among them"),
+            match characters.as_str() {
+                "" => format!("{NAME} is not set: NUL is not among them"),
+                _ => format!("{NAME} = {characters}: NUL is not among them"),
+            },
             "a NUL byte hides the rest of a header field from every milter, but not from the reader: \
              \"From: a@yours<NUL>@other\" passes as yours",
             set(wired, cleanup, NAME, &format!("{characters}\\0")),

@@ -50,6 +50,13 @@ fn global_logins(wired: &Wired<'_>) -> Option<Finding> {
         }
     }
     fix.push(postfix.set(LOGINS, "no"));
+    if !wired
+        .doors
+        .iter()
+        .any(|door| door.is_submission() && door.has_logins())
+    {
+        fix.push("logins on services of their own: outgate postfix config".to_owned());
+    }
     let bare = |door: &&Door<'_>| door.has_logins() && !door.is_submission();
     let open: Vec<_> = wired.doors.iter().filter(bare).collect();
     let names: Vec<_> = open.iter().map(|door| door.service.name.as_str()).collect();
@@ -141,7 +148,7 @@ fn xclient(door: &Door<'_>) -> Option<Finding> {
 fn relays(wired: &Wired<'_>, door: &Door<'_>) -> Option<Finding> {
     let closed = wired.facts.config.milter.authenticated_daemons.clone();
     let refused = closed.contains(&door.value("milter_macro_daemon_name"));
-    if !door.milters.is_empty() && refused {
+    if !door.is_submission() || (!door.milters.is_empty() && refused) {
         return None;
     }
     let lists = ["smtpd_relay_restrictions", "smtpd_recipient_restrictions"];

@@ -1,15 +1,24 @@
 //! `$name` in values of main.cf and master.cf, as postconf(5) describes it.
 
+use std::cell::Cell;
+
 /// How deep names may lead to names; a loop ends here.
 const DEEPEST: usize = 20;
-/// The longest value that is made, in bytes: names that double each other end here.
+/// How many names are replaced; names that double each other end here.
+const MOST: usize = 10_000;
+/// The longest value that is made, in bytes.
 const LONGEST: usize = 256 * 1024;
 
 /// Replaces `$name`, `${name}`, `$(name)`, `${name?text}`, `${name:text}` and `${name?{text}:{text}}`.
 /// A name without a value is empty; `$$` is a dollar sign.
 pub fn expand(text: &str, find: &dyn Fn(&str) -> Option<String>) -> String {
+    let left = Cell::new(MOST);
+    let find = |name: &str| {
+        left.set(left.get().checked_sub(1)?);
+        find(name)
+    };
     let mut out = String::new();
-    replace(text, find, DEEPEST, &mut out);
+    replace(text, &find, DEEPEST, &mut out);
     out
 }
 
@@ -54,7 +63,7 @@ fn insert(name: &str, find: &dyn Fn(&str) -> Option<String>, depth: usize, out: 
     }
 }
 
-/// `name`, `name?text`, `name:text`, `name?{text}:{text}`.
+/// `name`, `name?text`, `name:text`, `name?{text}:{text}`, and a comparison in place of the name.
 fn conditional(
     inside: &str,
     find: &dyn Fn(&str) -> Option<String>,
@@ -62,6 +71,9 @@ fn conditional(
     out: &mut String,
 ) {
     let inside = inside.trim_start();
+    if inside.starts_with('{') {
+        return comparison(inside, find, depth, out);
+    }
     let (name, test) = inside.split_at(name_length(inside));
     let test = test.trim_start();
     if test.is_empty() {
@@ -78,6 +90,46 @@ fn conditional(
         Some(_) | None => return,
     };
     replace(if value.is_empty() { no } else { yes }, find, depth, out);
+}
+
+/// `{text} == {text} ? {yes} : {no}`. Where the operator or the texts are no numbers that compare, no.
+fn comparison(inside: &str, find: &dyn Fn(&str) -> Option<String>, depth: usize, out: &mut String) {
+    let Some(depth) = depth.checked_sub(1) else {
+        return;
+    };
+    let value = |text: &str| {
+        let mut value = String::new();
+        replace(text.trim(), find, depth, &mut value);
+        value
+    };
+    let (left, rest) = enclosed(inside, '{');
+    let (operator, rest) = rest.split_at(rest.find('{').unwrap_or(rest.len()));
+    let (right, rest) = enclosed(rest, '{');
+    let holds = holds(&value(left), operator.trim(), &value(right));
+    let (yes, no) = branches(rest.trim_start().strip_prefix('?').unwrap_or_default());
+    replace(if holds { yes } else { no }, find, depth, out);
+}
+
+/// Numbers compare as numbers, levels (`3.6`) part by part, other texts as texts.
+fn holds(left: &str, operator: &str, right: &str) -> bool {
+    let level = |text: &str| -> Option<Vec<u64>> {
+        text.split('.')
+            .map(|part| part.trim().parse().ok())
+            .collect()
+    };
+    let order = match (level(left), level(right)) {
+        (Some(left), Some(right)) => left.cmp(&right),
+        (_, _) => left.cmp(right),
+    };
+    match operator.strip_suffix("level").unwrap_or(operator) {
+        "==" => order.is_eq(),
+        "!=" => order.is_ne(),
+        "<" => order.is_lt(),
+        "<=" => order.is_le(),
+        ">" => order.is_gt(),
+        ">=" => order.is_ge(),
+        _ => false,
+    }
 }
 
 /// The text for yes and the text for no.
@@ -146,6 +198,13 @@ mod tests {
             ("${a?yes}${empty?yes}", "yes"),
             ("${a:no}${empty:no}", "no"),
             ("${a?{y $b}:{n}} ${empty?{y}:{n $a}}", "y <1> n 1"),
+            ("${{$a} <level {2.1} ? {low} : {high $b}}", "low"),
+            (
+                "${{3.10} >=level {3.9} ? {new} : {old}}|${{x} == {y}?{z}}",
+                "new|",
+            ),
+            ("${{$a} != {1} ? {x} : {permit $a, y}}", "permit 1, y"),
+            ("${{$a} ~ {1} ? {x} : {}}${{a", ""),
             ("${unclosed", ""),
             ("{ $a, { x = $b } }", "{ 1, { x = <1> } }"),
         ] {
