@@ -40,7 +40,7 @@ fn unknown_words_are_usage_errors() {
         &["quota", "reset"],
         &["quota", "show", "shop", "press"],
         &["log"],
-        &["doctor"],
+        &["physician"],
         &["export", "-"],
         &["backup", "x"],
         &["token", "list"],
