@@ -205,7 +205,14 @@ impl Writer {
 
     fn write(&mut self, batch: Batch) {
         self.pace(batch.len());
-        match self.log.append(&batch) {
+        let log = &mut self.log;
+        let appended = catch_unwind(AssertUnwindSafe(|| log.append(&batch)));
+        let Ok(appended) = appended else {
+            // A fault of ours, perhaps in one of these lines: tried again, it would come again.
+            self.shared.waiting.lose_all(&batch);
+            return;
+        };
+        match appended {
             Ok(()) => {
                 self.shared.waiting.reuse(batch);
                 self.recovered();

@@ -195,13 +195,18 @@ impl Waiting {
     /// Counts what still waits as lost.
     pub fn give_up(&self) {
         while let Some(batch) = self.take() {
-            let allowed = batch
-                .iter()
-                .filter(|entry| entry.verdict == "allow")
-                .count();
-            self.lose(true, allowed as u64);
-            self.lose(false, (batch.len() - allowed) as u64);
+            self.lose_all(&batch);
         }
+    }
+
+    /// Counts what was taken out as lost.
+    pub fn lose_all(&self, batch: &Batch) {
+        let allowed = batch
+            .iter()
+            .filter(|entry| entry.verdict == "allow")
+            .count();
+        self.lose(true, allowed as u64);
+        self.lose(false, (batch.len() - allowed) as u64);
     }
 
     /// What was lost so far.

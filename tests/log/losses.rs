@@ -21,6 +21,8 @@ enum Mood {
     /// Hangs, as with its disk.
     Hangs,
     Fails,
+    /// Has a fault of ours.
+    Panics,
 }
 
 /// A log whose mood a test sets.
@@ -63,6 +65,11 @@ impl LogWriter for Moody {
         state.tries += 1;
         let hangs = |state: &mut State| state.mood == Mood::Hangs;
         let mut state = self.0.1.wait_while(state, hangs).unwrap();
+        if state.mood == Mood::Panics {
+            state.mood = Mood::Good;
+            drop(state);
+            panic!("a fault, as the test wants it");
+        }
         if state.mood == Mood::Fails {
             return Err(StoreError::ReadOnly("no space".to_owned()));
         }
@@ -100,6 +107,20 @@ fn stuck(mood: Mood) -> (Moody, Archive) {
     add(&archive, -1, true);
     until(LONG, || log.tries(), |tries| *tries > 0);
     (log, archive)
+}
+
+#[test]
+fn what_a_fault_of_ours_costs_is_counted() {
+    let (log, archive) = stuck(Mood::Hangs);
+    for number in 0..5 {
+        add(&archive, number, number < 2);
+    }
+    log.set(Mood::Panics);
+    // The first line is gone; those behind it are not.
+    until(LONG, || log.lines().len(), |lines| *lines == 5);
+    let (allowed, refused) = (1, 0);
+    assert_eq!(archive.losses(), Losses { allowed, refused });
+    archive.close(LONG);
 }
 
 #[test]
