@@ -212,31 +212,38 @@ impl<'a> Tail<'a> {
             if !output.flush() || reader_has_left()? {
                 return Ok(Exit::Done);
             }
-            let now = match reader.version() {
-                Ok(now) => now,
-                Err(StoreError::Busy(_)) => continue,
+            match self.look(start, version, reader, table, output) {
+                Ok(seen) => version = seen,
+                Err(StoreError::Busy(_)) => {}
                 Err(error) => return Err(error.into()),
-            };
-            if now == version {
-                continue;
             }
-            self.filter.after = Some(start.max(self.newest - LATE) - 1);
-            self.filter.until = self.clock.map(end_of_now).or(self.filter.until);
-            let page = match reader.page(&self.filter, usize::MAX) {
-                Ok(page) => page,
-                Err(StoreError::Busy(_)) => continue,
-                Err(error) => return Err(error.into()),
-            };
-            version = now;
-            let is_news = |entry: &Entry<'_>| self.shown.insert(entry.id.number);
-            let mut news = Batch::default();
-            page.iter()
-                .filter(is_news)
-                .for_each(|entry| news.push(&entry));
-            table.page(&news, output);
-            self.newest = self.shown.last().copied().unwrap_or(self.newest);
-            self.shown = self.shown.split_off(&(self.newest - LATE));
         }
+    }
+
+    /// Shows what is new since this version of the log; the version that was seen.
+    fn look(
+        &mut self,
+        start: i64,
+        version: u64,
+        reader: &mut dyn LogReader,
+        table: &mut Table,
+        output: &mut Output,
+    ) -> Result<u64, StoreError> {
+        let now = reader.version()?;
+        if now == version {
+            return Ok(now);
+        }
+        self.filter.after = Some(start.max(self.newest - LATE) - 1);
+        self.filter.until = self.clock.map(end_of_now).or(self.filter.until);
+        let mut news = reader.numbers(&self.filter, usize::MAX)?;
+        news.retain(|number| !self.shown.contains(number));
+        for some in news.chunks(TOGETHER) {
+            table.page(&reader.lines(some)?, output);
+            self.shown.extend(some);
+        }
+        self.newest = self.shown.last().copied().unwrap_or(self.newest);
+        self.shown = self.shown.split_off(&(self.newest - LATE));
+        Ok(now)
     }
 }
 
