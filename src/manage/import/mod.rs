@@ -90,6 +90,25 @@ pub fn run(
     }
 }
 
+/// Hands out the lines of a file that comes in its own time, up to the first that is no record: for
+/// keeping them until [`run`] can have them without waiting, as the store is locked meanwhile.
+/// `keep` says whether to go on.
+pub fn gather(
+    input: &mut dyn BufRead,
+    keep: &mut dyn FnMut(&str) -> bool,
+) -> Result<(), ManageError> {
+    let mut lines = Lines::new(input);
+    while let Some(line) = lines.next()? {
+        if !line.text.trim_ascii().is_empty() {
+            line::read(line.text).map_err(|fault| at(line.number, fault))?;
+        }
+        if !keep(line.text) {
+            return Err(ManageError::refused("the import was broken off", ""));
+        }
+    }
+    Ok(())
+}
+
 fn read_all(
     tx: &mut dyn Transaction,
     input: &mut dyn BufRead,
