@@ -26,6 +26,12 @@ pub struct Options {
 impl Options {
     /// Copies the store, checks the copy, and gives it its name.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        if self.file == Path::new("-") {
+            return Err(Failure::refused(
+                "a backup cannot be written to standard output: it is checked as a file",
+                "name a file (./- if that is its name), or outgate export -",
+            ));
+        }
         there_is_one(host.config.store.url.path())?;
         own_files::check(&host.config.store.url, &self.file)?;
         let store = host.store()?;

@@ -147,6 +147,38 @@ fn nor_is_what_a_link_in_its_place_leads_to() {
     site.done(&["backup", site.path("copy.db").to_str().unwrap()]);
 }
 
+/// What is no name of a file is refused before anything is copied.
+#[test]
+fn names_that_will_not_do() {
+    let site = Site::new();
+    site.user("shop", &[], "long enough");
+    let long = site.path(&"x".repeat(250));
+    let slash = format!("{}/", site.path("copy").display());
+    for (name, why) in [
+        (long.to_str().unwrap(), "shorter name"),
+        (&*slash, "does not name a file"),
+        ("-", "standard output"),
+    ] {
+        let ran = site.refused(&["backup", name]);
+        assert!(ran.err.contains(why), "{name}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_directory_that_can_only_be_written_will_do() {
+    let site = Site::new();
+    site.user("shop", &[], "long enough");
+    let directory = site.path("in");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o300)).unwrap();
+    for (command, name) in [("backup", "copy.db"), ("export", "all.jsonl")] {
+        let file = directory.join(name);
+        site.done(&[command, file.to_str().unwrap()]);
+        assert!(file.exists());
+    }
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
+}
+
 #[test]
 fn where_there_is_no_store_none_is_made_to_be_copied() {
     let site = Site::new();
