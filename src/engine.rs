@@ -15,7 +15,7 @@ use crate::answers::{Answers, Decided};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decision::facts::{Facts, Question, Rules, Stage};
+use crate::decision::facts::{Allowance, Facts, Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
@@ -169,7 +169,8 @@ impl Engine {
 
     /// Gathers the facts and judges. Without the facts, nothing is permitted.
     pub async fn decide(&self, question: &Question<'_>) -> Decision {
-        let settings = self.settings.load_full();
+        // Not counted as long as nothing takes long: all threads would write to the one counter.
+        let settings = self.settings.load();
         let mut facts = match self.directory.facts(question, &settings.rules).await {
             Ok(facts) => facts,
             Err(error) => return self.trouble(&error),
@@ -182,6 +183,7 @@ impl Engine {
             Judged::Decided(decision) => return decision,
             Judged::Needs(needs) => needs,
         };
+        let settings = Guard::into_inner(settings);
         facts.standings = settings.standings.look_up(needs).await;
         match judge(question, &facts, &settings.rules) {
             Judged::Decided(decision) => decision,
@@ -206,7 +208,10 @@ impl Engine {
         let terms = facts.terms.as_deref();
         facts.allowances =
             quotas::allowances(store, user, terms, facts.now, &settings.calendar).await?;
-        if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
+        // Only then does it matter here. Where there is room, the charge itself knows.
+        let recipients = question.recipients.unwrap_or(1);
+        let fits = |allowance: &Allowance| allowance.has_room(recipients);
+        if let (Some(key), false) = (question.charge, facts.allowances.iter().all(fits)) {
             facts.charged = store.is_charged(key).await?;
         }
         Ok(())

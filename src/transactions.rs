@@ -46,12 +46,16 @@ impl Transactions {
 
     /// Whether a milter has a message of this session. Sessions whose port nobody knows cannot be
     /// told apart, so none of them is. A port of ours that is not known may be any.
-    pub fn is_open(&self, session: &Session, server_port: u16) -> bool {
+    pub fn is_open(&self, session: impl FnOnce() -> Session, server_port: u16) -> bool {
+        let open = self.lock();
+        if open.is_empty() {
+            return false;
+        }
         let same = |other: &u16| *other == server_port || *other == 0 || server_port == 0;
+        let session = session();
         session.port != 0
-            && self
-                .lock()
-                .get(session)
+            && open
+                .get(&session)
                 .is_some_and(|ports| ports.iter().any(same))
     }
 
@@ -88,18 +92,18 @@ mod tests {
         };
         let first = transactions.open(session("shop", 1), 587);
         let second = transactions.open(session("shop", 1), 587);
-        assert!(transactions.is_open(&session("shop", 1), 587));
-        assert!(!transactions.is_open(&session("shop", 2), 587));
-        assert!(!transactions.is_open(&session("crm", 1), 587));
-        assert!(!transactions.is_open(&session("shop", 1), 465));
-        assert!(transactions.is_open(&session("shop", 1), 0));
+        assert!(transactions.is_open(|| session("shop", 1), 587));
+        assert!(!transactions.is_open(|| session("shop", 2), 587));
+        assert!(!transactions.is_open(|| session("crm", 1), 587));
+        assert!(!transactions.is_open(|| session("shop", 1), 465));
+        assert!(transactions.is_open(|| session("shop", 1), 0));
         drop(first);
-        assert!(transactions.is_open(&session("shop", 1), 587));
+        assert!(transactions.is_open(|| session("shop", 1), 587));
         let third = transactions.open(session("shop", 1), 0);
-        assert!(transactions.is_open(&session("shop", 1), 465));
+        assert!(transactions.is_open(|| session("shop", 1), 465));
         drop(third);
         drop(second);
-        assert!(!transactions.is_open(&session("shop", 1), 587));
+        assert!(!transactions.is_open(|| session("shop", 1), 587));
         assert!(transactions.lock().is_empty());
     }
 }

@@ -134,6 +134,12 @@ impl Allowance {
             Some(_) => Obstacle::Until(Reverse(self.resets_at.unwrap_or(Timestamp::MAX))),
         }
     }
+
+    /// Whether a message with so many recipients fits.
+    pub fn has_room(&self, recipients: u32) -> bool {
+        self.remaining()
+            .is_none_or(|remaining| self.needed(recipients) <= remaining)
+    }
 }
 
 /// For `explain`: whose, how many of how many, and when it begins anew.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use blake2::{Blake2s256, Digest};
+use blake2::{Blake2b256, Digest};
 
 use super::wire::{Attribute, Malformed, Request};
 use crate::decision::facts::{Question, Resolved, Stage};
@@ -87,7 +87,7 @@ impl<'r> Envelope<'r> {
     /// [`Envelope::is_out_of_turn`] hands in under one instance. So does the number of recipients:
     /// where another restriction refuses a DATA, the client may add some and come again.
     pub fn key(&self) -> MessageKey {
-        let mut digest = Blake2s256::new_with_prefix(self.instance());
+        let mut digest = Blake2b256::new_with_prefix(self.instance());
         let recipients = self.recipients.to_string();
         let more = [self.queue_id.as_bytes(), recipients.as_bytes()];
         for part in self.identity().chain(more) {

@@ -94,7 +94,7 @@ impl PolicyFront {
             && !self
                 .engine
                 .transactions
-                .is_open(&envelope.session(), envelope.server_port());
+                .is_open(|| envelope.session(), envelope.server_port());
         let question = envelope.question(charges);
         let mut decision = self.engine.accept(&question).await;
         if envelope.is_out_of_turn(*queues) && decision.carried_out().is_none() {

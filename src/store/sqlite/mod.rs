@@ -18,6 +18,7 @@ mod schema;
 mod statements;
 mod transaction;
 mod users;
+mod uses;
 mod writer;
 
 use std::future::Future;
@@ -33,7 +34,7 @@ use tokio::sync::oneshot;
 use self::database::{Access, Database};
 use self::job::{Job, Reply};
 pub use self::ledger::Upkeep;
-use self::ledger::{Folding, Ledger, Live, Recalled};
+use self::ledger::{Folding, Ledger, Live};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
@@ -51,6 +52,8 @@ use crate::model::user::{AccountTerms, Ownership, User};
 const MAX_QUESTIONS: usize = 65_536;
 /// At most so many jobs wait for the writer.
 const MAX_JOBS: usize = 65_536;
+/// So many last uses are written at a time, each into a place of its own: charges wait that long.
+const USES: usize = 256;
 /// What an operator's transaction may keep in memory before it writes, in KiB: an import of a
 /// million users writes each page of an index once instead of many times.
 const OPERATOR_CACHE_KIB: i64 = 128 * 1024;
@@ -185,37 +188,6 @@ impl SqliteStore {
         }
     }
 
-    /// Has the writer say what counters hold.
-    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<u64>, StoreError> {
-        self.order(|reply| Job::Recall { counters, reply }).await
-    }
-
-    /// Says what counters hold, some of which are in the tables alone.
-    async fn learn(
-        &self,
-        counters: &[(Counter, Timestamp)],
-        missing: Vec<Counter>,
-        epoch: u64,
-    ) -> Result<Vec<u64>, StoreError> {
-        let read = |tables: &Connection, counter: Counter| {
-            let base = ledger::base(tables, &counter)?;
-            Ok((counter, base))
-        };
-        let folded = self
-            .look_up(move |tables| {
-                missing
-                    .into_iter()
-                    .map(|counter| read(tables, counter))
-                    .collect()
-            })
-            .await?;
-        match self.live.learn(folded, epoch, counters) {
-            Recalled::All(used) => Ok(used),
-            // It changed meanwhile, or memory is full.
-            Recalled::Missing { .. } | Recalled::Nothing => self.recall(counters.to_vec()).await,
-        }
-    }
-
     fn handed_over(&self, pushed: Result<(), Refused>) -> Result<(), StoreError> {
         pushed.map_err(|refused| match refused {
             Refused::Full => self.database.crowded(),
@@ -251,8 +223,16 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
-        let login = login.clone();
-        Box::pin(self.look_up(move |connection| questions::user(connection, &login)))
+        let (login, live) = (login.clone(), self.live.clone());
+        Box::pin(self.look_up(move |connection| {
+            let epoch = live.epoch();
+            let user = questions::user(connection, &login)?;
+            // Whoever asks for a user asks next what it has used: one trip here is enough.
+            if let Some(user) = &user {
+                ledger::foresee(&live, epoch, connection, user)?;
+            }
+            Ok(user)
+        }))
     }
 
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
@@ -277,8 +257,18 @@ impl Store for SqliteStore {
         )
     }
 
-    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
-        Box::pin(self.write(move |connection| questions::record_uses(connection, &uses)))
+    fn record_uses(&self, mut uses: Vec<Use>) -> Answer<'_, ()> {
+        // Users that lie together in the file are written together.
+        uses.sort_unstable_by_key(|used| used.user.0);
+        Box::pin(async move {
+            for some in uses.chunks(USES) {
+                let some = some.to_vec();
+                let write =
+                    move |connection: &Connection| questions::record_uses(connection, &some);
+                self.write(write).await?;
+            }
+            Ok(())
+        })
     }
 
     fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()> {
@@ -288,42 +278,15 @@ impl Store for SqliteStore {
     }
 
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
-        // What memory knows is durable: a repetition waits for nobody, not even for a locked file.
-        if !charge.dues.is_empty() && self.live.is_charged(&charge.key) == Some(true) {
-            let already = Ok(Charged::Already);
-            self.database.figures.charge(&already);
-            return Box::pin(std::future::ready(already));
-        }
-        Box::pin(async move {
-            let charged = self.order(|reply| Job::Charge { charge, reply }).await;
-            self.database.figures.charge(&charged);
-            charged
-        })
+        self.charge_once(charge)
     }
 
     fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
-        match self.live.recall(counters) {
-            Recalled::All(used) if self.charges => Box::pin(std::future::ready(Ok(used))),
-            Recalled::Missing {
-                counters: missing,
-                epoch,
-            } if self.charges => Box::pin(self.learn(counters, missing, epoch)),
-            Recalled::All(_) | Recalled::Missing { .. } | Recalled::Nothing => {
-                Box::pin(self.recall(counters.to_vec()))
-            }
-        }
+        self.what_is_used(counters)
     }
 
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
-        if let Some(known) = self.live.is_charged(&key) {
-            return Box::pin(std::future::ready(Ok(known)));
-        }
-        Box::pin(async move {
-            // Loads what is known, which then answers; if it is lost again at once, that is trouble.
-            self.recall(Vec::new()).await?;
-            let known = self.live.is_charged(&key);
-            known.ok_or_else(|| StoreError::Busy("the ledger is being read: try again".to_owned()))
-        })
+        self.was_charged(key)
     }
 
     fn changes(&self, after: u64) -> Answer<'_, Changes> {

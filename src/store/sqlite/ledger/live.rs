@@ -106,6 +106,11 @@ impl Live {
         self.uses().recall(counters)
     }
 
+    /// To be handed back with what the tables say from now on.
+    pub fn epoch(&self) -> u64 {
+        self.uses().epoch
+    }
+
     /// Takes in what the tables say about [`Recalled::Missing`] and answers again.
     pub fn learn(
         &self,
@@ -126,12 +131,12 @@ impl Live {
     /// Whether this message has been charged; `None`: cannot be said from memory.
     pub fn is_charged(&self, key: &MessageKey) -> Option<bool> {
         let uses = self.uses();
-        uses.loaded.then(|| uses.messages.get(key).is_some())
+        uses.loaded.then(|| uses.has_charged(key))
     }
 
-    /// What is known of a counter.
-    pub fn entry(&self, counter: &Counter) -> Option<Entry> {
-        self.uses().entry(counter)
+    /// Looks at what is known, as one.
+    pub fn look(&self, look: impl FnOnce(&Uses)) {
+        look(&self.uses());
     }
 
     /// Alters what is known, as one.
@@ -229,7 +234,13 @@ impl Uses {
         self.messages.insert(key, ());
     }
 
-    fn entry(&self, counter: &Counter) -> Option<Entry> {
+    /// Whether a message has rows in the ledger.
+    pub fn has_charged(&self, key: &MessageKey) -> bool {
+        self.messages.get(key).is_some()
+    }
+
+    /// What is known of a counter.
+    pub fn entry(&self, counter: &Counter) -> Option<Entry> {
         self.busy.get(counter).copied().or_else(|| {
             Some(Entry {
                 count: *self.idle.get(counter)?,
