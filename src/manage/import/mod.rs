@@ -17,8 +17,9 @@ use super::{ManageError, change};
 use crate::store::{Store, Transaction};
 use merge::Merge;
 
-/// At most this many bytes a line: a user with every list full needs about half of it.
-const MAX_LINE: u64 = 1 << 20;
+/// At most this many bytes a line: a user with every list full, of the longest entries that there
+/// are, needs less than half of it.
+const MAX_LINE: u64 = 4 << 20;
 
 /// How often progress is told: after so many records.
 const PROGRESS_EVERY: u64 = 512;
