@@ -20,6 +20,7 @@ pub mod daemon;
 pub mod decision;
 pub mod directory;
 pub mod dns;
+pub mod doctor;
 pub mod engine;
 pub mod front;
 pub mod journal;

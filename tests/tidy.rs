@@ -166,6 +166,20 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         "metrics",
         &["crate::", "Mutex", "RwLock", "String", "prometheus_client"],
     ),
+    (
+        "doctor",
+        &[
+            "rusqlite",
+            "clap",
+            "crate::store::sqlite",
+            "crate::cli",
+            "crate::front",
+            "crate::daemon",
+        ],
+    ),
+    ("doctor/checks", PURE_DOCTOR),
+    ("doctor/postfix", PURE_DOCTOR),
+    ("doctor/wiring.rs", PURE_DOCTOR),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 
@@ -183,6 +197,19 @@ const JUDGES_OF_DNS: &[&str] = &[
     "crate::config",
     "crate::clock",
     "crate::manage",
+];
+
+/// What the doctor judges has been gathered before.
+const PURE_DOCTOR: &[&str] = &[
+    "async ",
+    "tokio",
+    "tracing",
+    "std::fs",
+    "std::process",
+    "rustix",
+    "crate::clock",
+    "crate::dns",
+    "crate::control",
 ];
 
 /// Beyond, a file holds more than one noun.

@@ -5,6 +5,7 @@
 mod account;
 mod backup;
 mod check_config;
+mod doctor;
 mod domain;
 pub mod explain;
 mod export;
@@ -41,7 +42,7 @@ use output::Output;
     name = "outgate",
     version,
     about = "Decides who may send through Postfix: SMTP logins, sender domains, client addresses, quotas",
-    after_help = "Exit status: 0 done, 1 refused, 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
+    after_help = "Exit status: 0 done, 1 refused (doctor: something found), 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
                   Standard output is data, standard error is talk.",
     subcommand_required = true,
     propagate_version = false,
@@ -88,6 +89,8 @@ enum Command {
     Explain(explain::Options),
     /// Show what was decided: each login, each refusal or deferral, each accepted message
     Log(log::Options),
+    /// Find what is wrong with this host: Postfix's wiring, sockets, store, DNS, clock; each with its fix
+    Doctor(doctor::Options),
     /// What this host's Postfix needs
     #[command(subcommand)]
     Postfix(postfix::Command),
@@ -143,6 +146,7 @@ impl Command {
             Command::Quota(command) => command.run(&Host::load(file)?, output)?,
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
             Command::Log(options) => options.run(&Host::load(file)?, output)?,
+            Command::Doctor(options) => options.run(file, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
             Command::Export(options) => options.run(&Host::load(file)?, output)?,

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod export;
 pub mod import;
 pub mod quota;
+pub mod survey;
 pub mod user;
 pub mod view;
 pub mod warning;

@@ -16,6 +16,7 @@ use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
@@ -39,6 +40,23 @@ pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
 /// Opens the configured store and waits for that: for commands.
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::open(url.path())?))
+}
+
+/// Reads all pages of the configured store, for as long as `patience` lets; what it found. Changes
+/// nothing, and makes no store where there is none.
+pub fn inspect(url: &StoreUrl, patience: Duration) -> Result<Soundness, StoreError> {
+    sqlite::inspect(url.path(), patience)
+}
+
+/// Whether what is stored is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Soundness {
+    /// Every page.
+    Whole,
+    /// As far as there was time to look.
+    WholeSoFar,
+    /// These are the first faults.
+    Damaged(Vec<String>),
 }
 
 /// What the store could not do. The caller answers 451, never allow.

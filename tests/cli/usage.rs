@@ -41,7 +41,7 @@ fn unknown_words_are_usage_errors() {
         &["quota", "show", "shop", "press"],
         &["log", "--reason", "x"],
         &["log", "--since", "yesterday"],
-        &["doctor"],
+        &["physician"],
         &["export"],
         &["export", "-", "more"],
         &["backup"],

@@ -208,6 +208,11 @@ impl Database {
         writing.clone()
     }
 
+    /// A connection to whatever is there now, for looking at the file and not at the tables.
+    pub fn peek(&self) -> Result<Connection, StoreError> {
+        self.connection(Access::Read)
+    }
+
     /// Nobody gets in any more.
     pub fn close(&self) {
         self.set(State::Closed);

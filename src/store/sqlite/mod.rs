@@ -7,6 +7,7 @@
 mod backup;
 mod database;
 mod file;
+mod inspection;
 mod job;
 mod ledger;
 pub mod log;
@@ -32,6 +33,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
 use self::database::{Access, Database};
+pub use self::inspection::inspect;
 use self::job::{Job, Reply};
 pub use self::ledger::Upkeep;
 use self::ledger::{Folding, Ledger, Live};
