@@ -401,6 +401,21 @@ fn faults_that_people_mend() {
     judge(SHOWN, false);
 }
 
+/// Each fix writes the whole parameter: one must not bring back what another took out.
+#[test]
+fn two_faults_of_one_parameter_are_mended_together() {
+    let host = Host::new("");
+    let postfix = host.postfix("auth-milter");
+    postfix
+        .edit("-e receive_override_options=no_milters,no_address_mappings,no_header_body_checks");
+    let findings = host.doctor(&postfix);
+    assert_eq!(ids(&findings), ["no-milters", "header-body-checks-off"]);
+    for finding in &findings {
+        postfix.mend(finding["fix"].as_str().unwrap());
+    }
+    assert_eq!(host.ids(&postfix), [] as [&str; 0]);
+}
+
 #[test]
 fn a_policy_check_behind_a_restriction_class_is_found_too() {
     let host = Host::new("");

@@ -1,6 +1,6 @@
 //! outgate as a milter: whether it sees everything, and what happens while it does not answer.
 
-use super::Wired;
+use super::{Wired, remedy};
 use crate::doctor::finding::Finding;
 use crate::doctor::postfix::list::words;
 use crate::doctor::wiring::{self, Door, MILTERS};
@@ -133,17 +133,14 @@ fn protocol(door: &Door<'_>) -> Option<Finding> {
 }
 
 fn overridden(door: &Door<'_>) -> Option<Finding> {
-    let value = door.value(OVERRIDES);
-    let options = words(&value);
-    if !options.contains(&"no_milters") {
+    if !words(&door.value(OVERRIDES)).contains(&"no_milters") {
         return None;
     }
-    let rest: Vec<_> = options.into_iter().filter(|o| *o != "no_milters").collect();
     Some(Finding::problem(
         "no-milters",
         format!("{OVERRIDES} has no_milters"),
         "no milter is asked, outgate neither",
-        door.set(OVERRIDES, &rest.join(",")),
+        remedy::overrides(door),
     ))
 }
 
