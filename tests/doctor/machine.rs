@@ -30,6 +30,7 @@ fn sockets_and_files_with_wrong_owners_and_modes() {
         ("spool/outgate", 0o2700, 0o2750, "socket-owner"),
         ("spool/outgate", 0o2777, 0o2750, "socket-open"),
         ("state/outgate.db", 0o644, 0o600, "file-mode"),
+        ("state/log.db", 0o640, 0o600, "file-mode"),
         ("state", 0o777, 0o700, "file-mode"),
         ("state/control.sock", 0o666, 0o600, "file-mode"),
         ("outgate.toml", 0o666, 0o644, "file-mode"),
