@@ -318,7 +318,8 @@ fn is_named_after_us(path: &Path) -> bool {
 fn same_host(one: &str, other: &str) -> bool {
     let everywhere = |host: &str| host.is_empty() || host == "0.0.0.0" || host == "::";
     let here = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
-    one == other || everywhere(other) || (here(one) && here(other))
+    let named = |one: &str, other: &str| one == "localhost" && here(other);
+    one == other || everywhere(other) || named(one, other) || named(other, one)
 }
 
 #[cfg(test)]
@@ -355,6 +356,7 @@ mod tests {
             ("unix:/run/og/m.sock", &outside, true, "missed"),
             ("inet:localhost:99", &inet, true, "reached"),
             ("inet:192.0.2.1:99", &inet, true, "missed"),
+            ("inet:[::1]:99", &inet, true, "missed"),
             ("inet:192.0.2.1:99", &all, true, "reached"),
             ("inet:127.0.0.1:98", &inet, true, "other"),
             ("smtpd", &unix, true, "other"),
