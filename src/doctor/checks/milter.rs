@@ -179,14 +179,22 @@ fn daemon_name(wired: &Wired<'_>, door: &Door<'_>) -> Option<Finding> {
     let closed = &wired.facts.config.milter.authenticated_daemons;
     let first = closed.first()?;
     let name = door.value(NAME);
-    (!closed.contains(&name)).then(|| {
-        Finding::advice(
+    match (closed.contains(&name), door.is_mail_exchange()) {
+        (true, false) | (false, true) => None,
+        (true, true) => Some(Finding::problem(
+            "daemon-name",
+            format!("{NAME} = {name}, where mail from the outside comes in"),
+            "outgate takes this service for one for logins only (milter.authenticated-daemons), and refuses all \
+             mail without one",
+            door.postfix.set_for(door.service, NAME, "smtpd"),
+        )),
+        (false, false) => Some(Finding::advice(
             "daemon-name",
             format!("{NAME} = {name} is none of milter.authenticated-daemons"),
             "outgate does not know that this service is for logins only, and lets mail without one pass",
             door.postfix.set_for(door.service, NAME, first),
-        )
-    })
+        )),
+    }
 }
 
 /// outgate among the milters of every service.
