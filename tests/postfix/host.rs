@@ -138,6 +138,10 @@ impl Host {
             setup.main
         );
         fs::write(self.path("etc/main.cf"), main).unwrap();
+        // Postfix's programs wait until it has not been changed for a second, lest they read half of it.
+        run(Command::new("touch")
+            .args(["-d", "1 minute ago"])
+            .arg(self.path("etc/main.cf")));
         let chroot = if setup.chroot { "y" } else { "n" };
         let delay = if setup.delay_reject { "yes" } else { "no" };
         let mut master = String::new();
