@@ -194,7 +194,7 @@ pub enum StoreFacts {
         /// Whether its pages are whole.
         soundness: Soundness,
         /// What is in it.
-        survey: Survey,
+        survey: Box<Survey>,
     },
 }
 
