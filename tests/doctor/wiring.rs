@@ -220,6 +220,14 @@ const MENDED: &[Case] = &[
         "daemon-name",
         "authenticated-daemons",
     ),
+    case(
+        "auth-milter",
+        &[
+            "-P submission/inet/smtpd_milters=unix:outgate/milter.sock,inet:127.0.0.1:11332,{unix:outgate/milter.sock,default_action=tempfail},unix:outgate/milter.sock",
+        ],
+        "milter-twice",
+        "3 times",
+    ),
     // Policy.
     case(
         "policy",

@@ -11,6 +11,7 @@ const OVERRIDES: &str = "receive_override_options";
 pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     for door in wired.filtered() {
         let name = &door.service.name;
+        findings.extend(twice(door).map(|finding| finding.of(name)));
         findings.extend(action(door).map(|finding| finding.of(name)));
         findings.extend(macros(door).map(|finding| finding.of(name)));
         findings.extend(protocol(door).map(|finding| finding.of(name)));
@@ -22,6 +23,30 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     findings.extend(global_action(wired));
     findings.extend(global(wired));
     findings.extend(local_mail(wired));
+}
+
+/// Each milter session is a submission of its own to outgate.
+fn twice(door: &Door<'_>) -> Option<Finding> {
+    let (first, again) = door.milters.split_first()?;
+    if again.is_empty() {
+        return None;
+    }
+    let ours = |word: &str| door.milters.iter().any(|ask| ask.server.text == word);
+    let value = door.value(MILTERS);
+    let mut kept = 0;
+    let milters: Vec<_> = words(&value)
+        .into_iter()
+        .filter(|word| {
+            kept += u32::from(ours(word));
+            !ours(word) || (kept == 1 && *word == first.server.text)
+        })
+        .collect();
+    Some(Finding::problem(
+        "milter-twice",
+        format!("outgate is {} times in {MILTERS}", door.milters.len()),
+        "each message is judged and charged that often",
+        door.set(MILTERS, &milters.join(", ")),
+    ))
 }
 
 /// What Postfix does with this service's mail while outgate does not answer.
