@@ -10,11 +10,8 @@ use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::new_file::NewFile;
 use super::output::{Output, Shown};
-use super::progress;
+use super::{own_files, progress};
 use crate::store::backup::{BackupError, Copied};
-
-/// What SQLite puts beside a database.
-const BESIDE: [&str; 4] = ["", "-wal", "-shm", "-journal"];
 
 /// `outgate backup …`
 #[derive(Args)]
@@ -29,8 +26,14 @@ pub struct Options {
 impl Options {
     /// Copies the store, checks the copy, and gives it its name.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
-        let database = host.config.store.url.path();
-        self.check(database)?;
+        if self.file == Path::new("-") {
+            return Err(Failure::refused(
+                "a backup cannot be written to standard output: it is checked as a file",
+                "name a file (./- if that is its name), or outgate export -",
+            ));
+        }
+        there_is_one(host.config.store.url.path())?;
+        own_files::check(&host.config.store.url, &self.file)?;
         let store = host.store()?;
         let new = NewFile::create(&self.file, self.force)?;
         let bar = progress::bytes(Some(0));
@@ -47,40 +50,18 @@ impl Options {
         output.show(&Backup::new(&self.file, copied));
         Ok(Exit::Done)
     }
+}
 
-    /// Whether there is something to copy, and the copy does not take its place.
-    fn check(&self, database: &Path) -> Result<(), Failure> {
-        if !fs::exists(database).unwrap_or(true) {
-            return Err(Failure::refused(
-                format!(
-                    "there is no store at {}: nothing to copy",
-                    database.display()
-                ),
-                "check [store] url",
-            ));
-        }
-        let resolved = |path: &Path| {
-            let directory = match path.parent() {
-                Some(directory) if !directory.as_os_str().is_empty() => directory,
-                Some(_) | None => Path::new("."),
-            };
-            let directory = fs::canonicalize(directory).ok()?;
-            Some(directory.join(path.file_name()?))
-        };
-        let taken = |beside: &str| {
-            let mut name = database.as_os_str().to_owned();
-            name.push(beside);
-            let place = resolved(Path::new(&name));
-            place.is_some() && place == resolved(&self.file)
-        };
-        if BESIDE.into_iter().any(taken) {
-            return Err(Failure::refused(
-                format!("{} belongs to the store itself", self.file.display()),
-                "name another file",
-            ));
-        }
-        Ok(())
+/// Whether there is something to copy.
+fn there_is_one(database: &Path) -> Result<(), Failure> {
+    if fs::exists(database).unwrap_or(true) {
+        return Ok(());
     }
+    let database = database.display();
+    Err(Failure::refused(
+        format!("there is no store at {database}: nothing to copy"),
+        "check [store] url",
+    ))
 }
 
 impl From<BackupError> for Failure {

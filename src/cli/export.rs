@@ -9,7 +9,7 @@ use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::new_file::{NewFile, cannot};
 use super::output::{Output, Shown, to_json};
-use super::progress;
+use super::{own_files, progress};
 use crate::manage::export::{self, Summary};
 use crate::store::Store;
 
@@ -29,11 +29,11 @@ pub struct Options {
 impl Options {
     /// Writes the file, which has password hashes in it.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
-        let store = host.store()?;
         if self.file == Path::new("-") {
-            to_output(store.as_ref(), output)?;
+            to_output(host.store()?.as_ref(), output)?;
         } else {
-            let summary = self.to_file(store.as_ref())?;
+            own_files::check(&host.config.store.url, &self.file)?;
+            let summary = self.to_file(host.store()?.as_ref())?;
             output.show(&summary);
         }
         Ok(Exit::Done)

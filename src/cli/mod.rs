@@ -16,6 +16,7 @@ mod log;
 mod new_file;
 mod operator;
 mod output;
+mod own_files;
 pub mod postfix;
 mod progress;
 mod quota;

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +26,8 @@ impl NewFile {
     /// Begins a file; `replace`: a plain file of that name may be there, and goes when this one is
     /// finished.
     pub fn create(target: &Path, replace: bool) -> Result<NewFile, Failure> {
-        let Some(name) = target.file_name() else {
+        let names_a_file = !target.as_os_str().as_bytes().ends_with(b"/");
+        let Some(name) = target.file_name().filter(|_| names_a_file) else {
             return Err(Failure::refused(
                 format!("{} does not name a file", target.display()),
                 "write the path of a file",
@@ -51,6 +53,7 @@ impl NewFile {
         making.push(format!(".{:016x}.part", u64::from_ne_bytes(random)));
         let making = target.with_file_name(making);
         let file = OpenOptions::new()
+            .read(true)
             .write(true)
             .create_new(true)
             .mode(0o600)
@@ -75,6 +78,11 @@ impl NewFile {
         &self.file
     }
 
+    /// Leaves it without any name: what is in it is gone when it is closed.
+    pub fn nameless(self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     /// Gives it its name, durably.
     pub fn finish(mut self) -> Result<(), Failure> {
         let done = self.file.sync_all().and_then(|()| self.rename());
@@ -91,7 +99,10 @@ impl NewFile {
         };
         File::open(directory)
             .and_then(|directory| directory.sync_all())
-            .map_err(|error| cannot("finish", &self.target, &error))
+            // Who may write into a directory may yet be kept from reading it, and not every file
+            // system has directories that can be synced: then all of it is.
+            .or_else(|_| Ok(rustix::fs::syncfs(&self.file)?))
+            .map_err(|error: io::Error| cannot("finish", &self.target, &error))
     }
 
     fn rename(&self) -> io::Result<()> {
@@ -134,6 +145,8 @@ pub fn cannot(what: &str, target: &Path, error: &io::Error) -> Failure {
         Failure::refused(text, "make its directory first, or name another file")
     } else if [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&kind) {
         Failure::refused(text, "name a file in a directory that you may write")
+    } else if kind == ErrorKind::InvalidFilename {
+        Failure::refused(text, "choose a shorter name")
     } else {
         let hint = "look at the space and health of that disk, then try again";
         Failure::temporary(text, hint)

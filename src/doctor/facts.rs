@@ -124,8 +124,10 @@ pub enum SocketState {
 /// What a file is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Purpose {
-    /// The store, or its log.
+    /// The store, or what SQLite keeps beside it.
     Store,
+    /// The decision log.
+    Log,
     /// The directory of the store.
     StoreDirectory,
     /// outgate's configuration.
@@ -192,7 +194,7 @@ pub enum StoreFacts {
         /// Whether its pages are whole.
         soundness: Soundness,
         /// What is in it.
-        survey: Survey,
+        survey: Box<Survey>,
     },
 }
 

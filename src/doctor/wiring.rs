@@ -28,6 +28,10 @@ pub const END_OF_DATA: &str = "smtpd_end_of_data_restrictions";
 /// The usual names and ports of submission.
 const SUBMISSION: [&str; 6] = ["submission", "submissions", "smtps", "ssmtp", "587", "465"];
 
+/// The usual name and port of mail from the outside. Behind postscreen(8) it comes by a service of
+/// type `pass`.
+const MAIL_EXCHANGE: [&str; 2] = ["smtp", "25"];
+
 /// Where Postfix looks for one of outgate's listeners.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Ask {
@@ -157,6 +161,11 @@ impl<'a> Door<'a> {
     /// Whether it is there for those who log in.
     pub fn is_submission(&self) -> bool {
         SUBMISSION.contains(&self.service.port()) || self.has_own_logins()
+    }
+
+    /// Whether mail from the outside comes in here, without a login.
+    pub fn is_mail_exchange(&self) -> bool {
+        MAIL_EXCHANGE.contains(&self.service.port()) || self.service.kind == "pass"
     }
 
     /// Whether `smtpd_delay_reject` puts questions off until RCPT.
@@ -318,7 +327,8 @@ fn is_named_after_us(path: &Path) -> bool {
 fn same_host(one: &str, other: &str) -> bool {
     let everywhere = |host: &str| host.is_empty() || host == "0.0.0.0" || host == "::";
     let here = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
-    one == other || everywhere(other) || (here(one) && here(other))
+    let named = |one: &str, other: &str| one == "localhost" && here(other);
+    one == other || everywhere(other) || named(one, other) || named(other, one)
 }
 
 #[cfg(test)]
@@ -355,6 +365,7 @@ mod tests {
             ("unix:/run/og/m.sock", &outside, true, "missed"),
             ("inet:localhost:99", &inet, true, "reached"),
             ("inet:192.0.2.1:99", &inet, true, "missed"),
+            ("inet:[::1]:99", &inet, true, "missed"),
             ("inet:192.0.2.1:99", &all, true, "reached"),
             ("inet:127.0.0.1:98", &inet, true, "other"),
             ("smtpd", &unix, true, "other"),

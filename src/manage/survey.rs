@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{ManageError, look};
 use crate::model::domain::Domain;
 use crate::model::name::Name;
-use crate::model::user::{CheckFrom, Mode, UserRecord};
+use crate::model::user::{CheckFrom, Mode, Status, UserRecord};
 use crate::store::{Store, Transaction, UserFilter};
 
 /// A user that was not used for so long could go.
@@ -58,8 +58,10 @@ pub struct Survey {
     pub any_domain: Sample<Name>,
     /// Users of whom only the header From is checked.
     pub header_only: Sample<Name>,
-    /// Users whose IP lists have addresses of one family only, and whether that is IPv4.
-    pub one_family: Sample<(Name, bool)>,
+    /// Users whose IP lists have IPv4 addresses only.
+    pub ipv4_only: Sample<Name>,
+    /// Users whose IP lists have IPv6 addresses only.
+    pub ipv6_only: Sample<Name>,
     /// Users that nobody has used for [`UNUSED_AFTER`].
     pub unused: Sample<Name>,
     /// Pending domains on which users have grants.
@@ -86,9 +88,18 @@ pub fn take(store: &dyn Store, now: Timestamp) -> Result<Survey, ManageError> {
 impl Survey {
     fn see(&mut self, record: &UserRecord, now: Timestamp) {
         let (user, name) = (&record.user, &record.user.name);
+        self.latest = self.latest.max(Some(record.updated_at));
+        self.latest = self.latest.max(record.last_used_at);
+        // Whoever is suspended can do no harm.
+        match user.status {
+            Status::Active => {}
+            Status::Suspended => return,
+        }
         let ipv4 = user.networks.iter().filter(|n| n.is_ipv4()).count();
-        if !user.networks.is_empty() && (ipv4 == 0 || ipv4 == user.networks.len()) {
-            self.one_family.add((name.clone(), ipv4 > 0));
+        match user.networks.len() - ipv4 {
+            0 if ipv4 > 0 => self.ipv4_only.add(name.clone()),
+            1.. if ipv4 == 0 => self.ipv6_only.add(name.clone()),
+            _ => {}
         }
         match user.check_from {
             CheckFrom::Header => self.header_only.add(name.clone()),
@@ -102,8 +113,6 @@ impl Survey {
         if now.duration_since(used) > UNUSED_AFTER {
             self.unused.add(name.clone());
         }
-        self.latest = self.latest.max(Some(record.updated_at));
-        self.latest = self.latest.max(record.last_used_at);
     }
 
     fn see_domains(&mut self, tx: &mut dyn Transaction) -> Result<(), ManageError> {

@@ -102,12 +102,17 @@ fn the_store_is_no_place_for_its_copy() {
     let site = Site::new();
     site.user("shop", &[], "long enough");
     let here = site.dir.path();
+    std::fs::hard_link(site.path("outgate.db"), site.path("hard.db")).unwrap();
+    std::fs::write(site.path("log.db"), "").unwrap();
     for name in [
         "outgate.db",
         "outgate.db-wal",
         "outgate.db-shm",
         "./outgate.db",
         "../outgate.db",
+        "hard.db",
+        "log.db",
+        "log.db-wal",
     ] {
         let place = match name {
             "../outgate.db" => here
@@ -116,10 +121,62 @@ fn the_store_is_no_place_for_its_copy() {
                 .join("outgate.db"),
             name => here.join(name),
         };
-        let ran = site.refused(&["backup", place.to_str().unwrap(), "--force"]);
-        assert!(ran.err.contains("store itself"), "{name}: {}", ran.err);
+        for command in ["backup", "export"] {
+            let ran = site.refused(&[command, place.to_str().unwrap(), "--force"]);
+            assert!(ran.err.contains("store itself"), "{name}: {}", ran.err);
+        }
     }
     site.done(&["user", "show", "shop"]);
+}
+
+#[test]
+fn nor_is_what_a_link_in_its_place_leads_to() {
+    let site = Site::new();
+    let real = site.path("real.db");
+    std::fs::write(&real, "").unwrap();
+    std::os::unix::fs::symlink(&real, site.path("outgate.db")).unwrap();
+    site.user("shop", &[], "long enough");
+    for name in ["real.db", "real.db-wal", "outgate.db"] {
+        let place = site.path(name);
+        for command in ["backup", "export"] {
+            let ran = site.refused(&[command, place.to_str().unwrap(), "--force"]);
+            assert!(ran.err.contains("store itself"), "{name}: {}", ran.err);
+        }
+    }
+    site.done(&["user", "show", "shop"]);
+    site.done(&["backup", site.path("copy.db").to_str().unwrap()]);
+}
+
+/// What is no name of a file is refused before anything is copied.
+#[test]
+fn names_that_will_not_do() {
+    let site = Site::new();
+    site.user("shop", &[], "long enough");
+    let long = site.path(&"x".repeat(250));
+    let slash = format!("{}/", site.path("copy").display());
+    for (name, why) in [
+        (long.to_str().unwrap(), "shorter name"),
+        (&*slash, "does not name a file"),
+        ("-", "standard output"),
+    ] {
+        let ran = site.refused(&["backup", name]);
+        assert!(ran.err.contains(why), "{name}: {}", ran.err);
+    }
+}
+
+#[test]
+fn a_directory_that_can_only_be_written_will_do() {
+    let site = Site::new();
+    site.user("shop", &[], "long enough");
+    let directory = site.path("in");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o300)).unwrap();
+    for (command, name) in [("backup", "copy.db"), ("export", "all.jsonl")] {
+        let file = directory.join(name);
+        site.done(&[command, file.to_str().unwrap()]);
+        assert!(file.exists());
+    }
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
 }
 
 #[test]

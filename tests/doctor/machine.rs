@@ -29,7 +29,10 @@ fn sockets_and_files_with_wrong_owners_and_modes() {
         ("spool/outgate/milter.sock", 0o640, 0o660, "socket-owner"),
         ("spool/outgate", 0o2700, 0o2750, "socket-owner"),
         ("spool/outgate", 0o2777, 0o2750, "socket-open"),
+        ("spool", 0o700, 0o755, "socket-owner"),
+        ("spool", 0o777, 0o755, "socket-open"),
         ("state/outgate.db", 0o644, 0o600, "file-mode"),
+        ("state/log.db", 0o640, 0o600, "file-mode"),
         ("state", 0o777, 0o700, "file-mode"),
         ("state/control.sock", 0o666, 0o600, "file-mode"),
         ("outgate.toml", 0o666, 0o644, "file-mode"),
@@ -49,6 +52,17 @@ fn sockets_and_files_with_wrong_owners_and_modes() {
     assert_eq!(host.ids(&postfix), [] as [&str; 0]);
     // Open sockets in a directory that everybody may enter.
     set_mode(&sockets, 0o2755);
+    // Whoever may write above it can move the directory away.
+    let spool = host.path("spool");
+    set_mode(&spool, 0o777);
+    let findings = host.doctor(&postfix);
+    assert_eq!(crate::host::ids(&findings), ["socket-open"]);
+    let fix = findings[0]["fix"].as_str().unwrap();
+    let first = fix.lines().next().unwrap();
+    assert_eq!(first, format!("chmod o-w {}", spool.display()));
+    set_mode(&spool, 0o1777);
+    assert_eq!(host.ids(&postfix), [] as [&str; 0]);
+    set_mode(&spool, 0o755);
     set_mode(&milter, 0o666);
     let findings = host.doctor(&postfix);
     assert_eq!(crate::host::ids(&findings), ["socket-open"]);

@@ -28,6 +28,10 @@ fn users_and_domains() {
         "four (IPv4)",
         "user set four --add-ip",
     );
+    // Where Postfix speaks one family alone, nobody comes by the other.
+    milter.edit("-e inet_protocols=ipv4");
+    assert_eq!(host.ids(&milter), [] as [&str; 0]);
+    milter.edit("-X inet_protocols");
     host.outgate("user set four --add-ip 2001:db8::/32");
     assert_eq!(host.ids(&milter), [] as [&str; 0]);
 
@@ -64,6 +68,8 @@ fn users_and_domains() {
     std::fs::write(&file, old).unwrap();
     host.outgate(&format!("import outgate {}", file.display()));
     finds(&host, &milter, "unused-users", "old", "user suspend old");
+    host.outgate("user suspend old");
+    assert_eq!(host.ids(&milter), [] as [&str; 0]);
 }
 
 #[test]

@@ -220,6 +220,14 @@ const MENDED: &[Case] = &[
         "daemon-name",
         "authenticated-daemons",
     ),
+    case(
+        "auth-milter",
+        &[
+            "-P submission/inet/smtpd_milters=unix:outgate/milter.sock,inet:127.0.0.1:11332,{unix:outgate/milter.sock,default_action=tempfail},unix:outgate/milter.sock",
+        ],
+        "milter-twice",
+        "3 times",
+    ),
     // Policy.
     case(
         "policy",
@@ -399,6 +407,50 @@ fn each_fault_is_found_alone_and_its_fix_mends_it() {
 #[test]
 fn faults_that_people_mend() {
     judge(SHOWN, false);
+}
+
+/// Port 25 is for mail without a login, which must go on coming in.
+#[test]
+fn logins_where_mail_from_the_outside_comes_in() {
+    let host = Host::new("");
+    let postfix = host.postfix("auth-milter");
+    postfix.edit("-P smtp/inet/smtpd_sasl_auth_enable=yes");
+    let findings = host.doctor(&postfix);
+    assert_eq!(ids(&findings), ["submission-without-outgate"]);
+    let fix = findings[0]["fix"].as_str().unwrap();
+    assert!(!fix.contains("ORIGINATING"), "{fix}");
+    // Logins there on purpose, and outgate asked about them.
+    postfix.edit("-P smtp/inet/smtpd_sasl_path=outgate/auth.sock");
+    postfix.edit("-P smtp/inet/smtpd_sasl_type=dovecot");
+    postfix.edit("-P smtp/inet/smtpd_tls_security_level=none");
+    postfix.edit("-P smtp/inet/smtpd_milters=unix:outgate/milter.sock");
+    let findings = host.doctor(&postfix);
+    assert_eq!(ids(&findings), ["no-tls"]);
+    let fix = findings[0]["fix"].as_str().unwrap();
+    assert!(fix.contains("smtpd_tls_security_level=may"), "{fix}");
+    postfix.mend(fix);
+    assert_eq!(host.ids(&postfix), [] as [&str; 0]);
+    postfix.edit("-P smtp/inet/milter_macro_daemon_name=ORIGINATING");
+    let findings = host.doctor(&postfix);
+    assert_eq!(ids(&findings), ["daemon-name"]);
+    assert_eq!(findings[0]["severity"], "problem");
+    postfix.mend(findings[0]["fix"].as_str().unwrap());
+    assert_eq!(host.ids(&postfix), [] as [&str; 0]);
+}
+
+/// Each fix writes the whole parameter: one must not bring back what another took out.
+#[test]
+fn two_faults_of_one_parameter_are_mended_together() {
+    let host = Host::new("");
+    let postfix = host.postfix("auth-milter");
+    postfix
+        .edit("-e receive_override_options=no_milters,no_address_mappings,no_header_body_checks");
+    let findings = host.doctor(&postfix);
+    assert_eq!(ids(&findings), ["no-milters", "header-body-checks-off"]);
+    for finding in &findings {
+        postfix.mend(finding["fix"].as_str().unwrap());
+    }
+    assert_eq!(host.ids(&postfix), [] as [&str; 0]);
 }
 
 #[test]

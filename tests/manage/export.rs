@@ -88,6 +88,28 @@ fn what_was_removed_is_in_no_line() {
 }
 
 #[test]
+fn the_largest_user_comes_back() {
+    let many = |entry: &dyn Fn(usize) -> String| Some((0..1000).map(entry).collect::<Vec<_>>());
+    let domain = [&"d".repeat(60); 3]
+        .map(|label| format!("{label}."))
+        .concat()
+        + "example";
+    let store = in_memory();
+    trusted(&*store, &domain, "default");
+    let settings = Settings {
+        allow: many(&|number| format!("{number:0>64}@{domain}")),
+        logins: many(&|number| format!("{}{number:0>4}", "\u{1f600}".repeat(251))),
+        ip: many(&|number| format!("2001:db8:{number:x}:1111:1111:1111:1111:1111")),
+        ..Settings::default()
+    };
+    add(&*store, "large", &settings).unwrap();
+    let lines = exported(&*store);
+    let other = in_memory();
+    import(&*other, &lines);
+    assert_eq!(exported(&*other), lines);
+}
+
+#[test]
 fn it_says_how_far_it_is_and_can_be_broken_off() {
     on_every_store(|store| {
         account(store, "acme");

@@ -607,7 +607,7 @@ fn hostile_input_is_bounded() {
     // A line without an end.
     refused(
         run(&mut io::repeat(b'x')),
-        "line 1: longer than 1048576 bytes",
+        "line 1: longer than 4194304 bytes",
         "",
     );
     let deep = "[".repeat(100_000);

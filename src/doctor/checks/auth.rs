@@ -56,6 +56,12 @@ fn encryption(door: &Door<'_>) -> Option<Finding> {
     let level = door.value(LEVEL);
     let older = door.says_yes("smtpd_use_tls") || door.says_yes("smtpd_enforce_tls");
     let off = (level.is_empty() && !older) || level == "none";
+    // Not every host of the world that brings mail has TLS.
+    let right = if door.is_mail_exchange() {
+        "may"
+    } else {
+        "encrypt"
+    };
     (off && !door.says_yes("smtpd_tls_wrappermode")).then(|| {
         Finding::problem(
             "no-tls",
@@ -63,7 +69,7 @@ fn encryption(door: &Door<'_>) -> Option<Finding> {
             "every login is refused",
             format!(
                 "{}\n{}",
-                door.postfix.set_for(door.service, LEVEL, "encrypt"),
+                door.postfix.set_for(door.service, LEVEL, right),
                 door.postfix
                     .set_for(door.service, "smtpd_tls_auth_only", "yes")
             ),

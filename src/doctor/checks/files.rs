@@ -13,6 +13,7 @@ fn mode(file: &File) -> Option<Finding> {
     let mode = file.rights.mode;
     let (forbidden, why) = match file.purpose {
         Purpose::Store => (0o077, "it holds the password hashes"),
+        Purpose::Log => (0o077, "it holds who sent to the world, when and from where"),
         Purpose::Control => (
             0o077,
             "whoever reaches it can unlock users who are being guessed at",
@@ -41,7 +42,8 @@ fn owner(facts: &Facts) -> Option<Finding> {
         return None;
     };
     let daemon = running.uid.filter(|uid| *uid != 0)?;
-    let foreign = |file: &&File| file.purpose == Purpose::Store && file.rights.uid != daemon;
+    let written = [Purpose::Store, Purpose::Log];
+    let foreign = |file: &&File| written.contains(&file.purpose) && file.rights.uid != daemon;
     let file = facts.host.files.iter().find(foreign)?;
     let path = file.path.display().to_string();
     Some(Finding::problem(
@@ -50,7 +52,15 @@ fn owner(facts: &Facts) -> Option<Finding> {
             "{path} belongs to user {}, and the daemon runs as {daemon}",
             file.rights.uid
         ),
-        "the daemon cannot write it: nothing can be charged, and mail is put off",
+        match file.purpose {
+            Purpose::Log => "the daemon cannot write it: decisions are not kept",
+            Purpose::Store
+            | Purpose::StoreDirectory
+            | Purpose::Configuration
+            | Purpose::Control => {
+                "the daemon cannot write it: nothing can be charged, and mail is put off"
+            }
+        },
         format!("chown {daemon} {}", quoted(&path)),
     ))
 }

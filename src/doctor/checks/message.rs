@@ -1,6 +1,6 @@
 //! What Postfix must do with the bytes of a message, so that outgate and the reader see the same one.
 
-use super::Wired;
+use super::{Wired, remedy};
 use crate::doctor::finding::Finding;
 use crate::doctor::postfix::list::words;
 use crate::doctor::postfix::service::Service;
@@ -106,21 +106,15 @@ fn stray_cr(wired: &Wired<'_>, cleanup: Option<&Service>) -> Option<Finding> {
 fn unchecked(door: &Door<'_>) -> Option<Finding> {
     const OVERRIDES: &str = "receive_override_options";
     const OFF: &str = "no_header_body_checks";
-    let value = door.value(OVERRIDES);
-    let options = words(&value);
-    if !options.contains(&OFF) {
+    if !words(&door.value(OVERRIDES)).contains(&OFF) {
         return None;
     }
-    let rest: Vec<_> = options
-        .into_iter()
-        .filter(|option| *option != OFF)
-        .collect();
     Some(Finding::problem(
         "header-body-checks-off",
         format!("{OVERRIDES} has {OFF}"),
         "it also switches off message_reject_characters and cleanup_replace_stray_cr_lf: a NUL byte hides part \
          of a header From from outgate, and a lone CR hides a second message",
-        door.set(OVERRIDES, &rest.join(",")),
+        remedy::overrides(door),
     ))
 }
 

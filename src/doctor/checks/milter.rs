@@ -1,6 +1,6 @@
 //! outgate as a milter: whether it sees everything, and what happens while it does not answer.
 
-use super::Wired;
+use super::{Wired, remedy};
 use crate::doctor::finding::Finding;
 use crate::doctor::postfix::list::words;
 use crate::doctor::wiring::{self, Door, MILTERS};
@@ -11,6 +11,7 @@ const OVERRIDES: &str = "receive_override_options";
 pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     for door in wired.filtered() {
         let name = &door.service.name;
+        findings.extend(twice(door).map(|finding| finding.of(name)));
         findings.extend(action(door).map(|finding| finding.of(name)));
         findings.extend(macros(door).map(|finding| finding.of(name)));
         findings.extend(protocol(door).map(|finding| finding.of(name)));
@@ -22,6 +23,30 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     findings.extend(global_action(wired));
     findings.extend(global(wired));
     findings.extend(local_mail(wired));
+}
+
+/// Each milter session is a submission of its own to outgate.
+fn twice(door: &Door<'_>) -> Option<Finding> {
+    let (first, again) = door.milters.split_first()?;
+    if again.is_empty() {
+        return None;
+    }
+    let ours = |word: &str| door.milters.iter().any(|ask| ask.server.text == word);
+    let value = door.value(MILTERS);
+    let mut kept = 0;
+    let milters: Vec<_> = words(&value)
+        .into_iter()
+        .filter(|word| {
+            kept += u32::from(ours(word));
+            !ours(word) || (kept == 1 && *word == first.server.text)
+        })
+        .collect();
+    Some(Finding::problem(
+        "milter-twice",
+        format!("outgate is {} times in {MILTERS}", door.milters.len()),
+        "each message is judged and charged that often",
+        door.set(MILTERS, &milters.join(", ")),
+    ))
 }
 
 /// What Postfix does with this service's mail while outgate does not answer.
@@ -133,17 +158,14 @@ fn protocol(door: &Door<'_>) -> Option<Finding> {
 }
 
 fn overridden(door: &Door<'_>) -> Option<Finding> {
-    let value = door.value(OVERRIDES);
-    let options = words(&value);
-    if !options.contains(&"no_milters") {
+    if !words(&door.value(OVERRIDES)).contains(&"no_milters") {
         return None;
     }
-    let rest: Vec<_> = options.into_iter().filter(|o| *o != "no_milters").collect();
     Some(Finding::problem(
         "no-milters",
         format!("{OVERRIDES} has no_milters"),
         "no milter is asked, outgate neither",
-        door.set(OVERRIDES, &rest.join(",")),
+        remedy::overrides(door),
     ))
 }
 
@@ -182,14 +204,22 @@ fn daemon_name(wired: &Wired<'_>, door: &Door<'_>) -> Option<Finding> {
     let closed = &wired.facts.config.milter.authenticated_daemons;
     let first = closed.first()?;
     let name = door.value(NAME);
-    (!closed.contains(&name)).then(|| {
-        Finding::advice(
+    match (closed.contains(&name), door.is_mail_exchange()) {
+        (true, false) | (false, true) => None,
+        (true, true) => Some(Finding::problem(
+            "daemon-name",
+            format!("{NAME} = {name}, where mail from the outside comes in"),
+            "outgate takes this service for one for logins only (milter.authenticated-daemons), and refuses all \
+             mail without one",
+            door.postfix.set_for(door.service, NAME, "smtpd"),
+        )),
+        (false, false) => Some(Finding::advice(
             "daemon-name",
             format!("{NAME} = {name} is none of milter.authenticated-daemons"),
             "outgate does not know that this service is for logins only, and lets mail without one pass",
             door.postfix.set_for(door.service, NAME, first),
-        )
-    })
+        )),
+    }
 }
 
 /// outgate among the milters of every service.

@@ -6,6 +6,7 @@ use super::Wired;
 use crate::config::{LockdownApply, RequireSpf};
 use crate::doctor::facts::{Facts, StoreFacts};
 use crate::doctor::finding::Finding;
+use crate::doctor::postfix::list::words;
 use crate::manage::survey::{Sample, Survey};
 use crate::spf::Requirement;
 
@@ -16,7 +17,7 @@ pub fn check(facts: &Facts, wired: Option<&Wired<'_>>, findings: &mut Vec<Findin
     };
     if let Some(survey) = survey {
         findings.extend(any_domain(facts, survey));
-        findings.extend(one_family(survey));
+        findings.extend(one_family(wired, survey));
         findings.extend(unused(survey));
         findings.extend(pending(survey));
         findings.extend(wired.and_then(|wired| header_only(wired, survey)));
@@ -69,23 +70,42 @@ fn any_domain(facts: &Facts, survey: &Survey) -> Option<Finding> {
     ))
 }
 
-fn one_family(survey: &Survey) -> Option<Finding> {
-    let sample = &survey.one_family;
-    let family = |ipv4: bool| if ipv4 { "IPv4" } else { "IPv6" };
-    (sample.count > 0).then(|| {
+/// A family that Postfix does not speak is no way by which a client may come.
+fn one_family(wired: Option<&Wired<'_>>, survey: &Survey) -> Option<Finding> {
+    let protocols = wired.map_or("all".to_owned(), |w| w.postfix.value("inet_protocols"));
+    let protocols = words(&protocols);
+    let spoken = |family: &str| {
+        let is = |word: &&str| {
+            ["all", family]
+                .iter()
+                .any(|it| word.eq_ignore_ascii_case(it))
+        };
+        protocols.iter().any(is)
+    };
+    let lists: Vec<_> = [
+        (&survey.ipv4_only, "IPv4", "IPv6"),
+        (&survey.ipv6_only, "IPv6", "IPv4"),
+    ]
+    .into_iter()
+    .filter(|(sample, _, other)| sample.count > 0 && spoken(other))
+    .collect();
+    let names = lists
+        .iter()
+        .map(|(sample, family, _)| listed(sample, |name| format!("{name} ({family})")));
+    let fixes = lists.iter().map(|(sample, _, other)| {
+        lines(sample, |name| {
+            format!("outgate user set {name} --add-ip its-{other}-network")
+        })
+    });
+    (!lists.is_empty()).then(|| {
         Finding::advice(
             "one-family",
             format!(
                 "IP lists with addresses of one family only: {}",
-                listed(sample, |(name, ipv4)| format!("{name} ({})", family(*ipv4)))
+                names.collect::<Vec<_>>().join(", ")
             ),
             "a client that has both families may come by the other one, and is refused",
-            lines(sample, |(name, ipv4)| {
-                format!(
-                    "outgate user set {name} --add-ip its-{}-network",
-                    family(!*ipv4)
-                )
-            }),
+            fixes.collect::<Vec<_>>().join("\n"),
         )
     })
 }

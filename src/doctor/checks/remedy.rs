@@ -2,6 +2,7 @@
 
 use super::Wired;
 use crate::config::value::Endpoint;
+use crate::doctor::postfix::list::words;
 use crate::doctor::wiring::Door;
 
 /// outgate as an entry of `smtpd_milters`, without white space because `postconf -P` takes none.
@@ -39,6 +40,20 @@ pub fn ask(wired: &Wired<'_>, door: &Door<'_>) -> String {
         }
         None => replace(wiring),
     }
+}
+
+/// `receive_override_options` without what hides something from outgate. Several checks may want it
+/// changed at once, and the last command is the one that counts.
+pub fn overrides(door: &Door<'_>) -> String {
+    const OVERRIDES: &str = "receive_override_options";
+    let value = door.value(OVERRIDES);
+    let hides = |word: &&str| match *word {
+        "no_milters" => !door.milters.is_empty(),
+        word => word == "no_header_body_checks",
+    };
+    let mut rest = words(&value);
+    rest.retain(|word| !hides(word));
+    door.set(OVERRIDES, &rest.join(","))
 }
 
 /// Where the right lines come from.

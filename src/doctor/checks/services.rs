@@ -32,7 +32,15 @@ fn bypass(wired: &Wired<'_>, door: &Door<'_>) -> Finding {
         "submission-without-outgate",
         passwords,
         "whoever logs in may use any sender, from anywhere and without limit",
-        remedy::ask(wired, door),
+        match door.is_mail_exchange() {
+            // Asking outgate as on submission would refuse whoever has no login.
+            true => format!(
+                "{}\nlogins on services of their own: outgate postfix config",
+                door.postfix
+                    .set_for(door.service, "smtpd_sasl_auth_enable", "no")
+            ),
+            false => remedy::ask(wired, door),
+        },
     )
     .of(&door.service.name)
 }
@@ -148,7 +156,8 @@ fn xclient(door: &Door<'_>) -> Option<Finding> {
 fn relays(wired: &Wired<'_>, door: &Door<'_>) -> Option<Finding> {
     let closed = wired.facts.config.milter.authenticated_daemons.clone();
     let refused = closed.contains(&door.value("milter_macro_daemon_name"));
-    if !door.is_submission() || (!door.milters.is_empty() && refused) {
+    let is_for_logins = door.is_submission() && !door.is_mail_exchange();
+    if !is_for_logins || (!door.milters.is_empty() && refused) {
         return None;
     }
     let lists = ["smtpd_relay_restrictions", "smtpd_recipient_restrictions"];

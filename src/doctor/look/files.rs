@@ -9,6 +9,7 @@ use crate::config::value::Endpoint;
 use crate::config::{Config, Listen};
 use crate::doctor::facts::{File, Purpose, Rights, Socket, SocketState};
 use crate::socket;
+use crate::store::log;
 
 /// The listeners that are Unix sockets.
 pub fn sockets(listen: &Listen, unseen: &mut Vec<String>) -> Vec<Socket> {
@@ -78,18 +79,18 @@ fn way(path: &Path) -> Vec<(PathBuf, Rights)> {
 /// Files that not everybody should read or write; those that are there.
 pub fn with_secrets(config: &Config, file: &Path, unseen: &mut Vec<String>) -> Vec<File> {
     let database = config.store.url.path();
-    let beside = |suffix: &str| {
-        let mut path = database.as_os_str().to_owned();
-        path.push(suffix);
-        PathBuf::from(path)
-    };
+    let log = config.store.url.beside(log::FILE);
     let mut wanted = vec![
         (Purpose::Configuration, file.to_owned()),
-        (Purpose::Store, database.to_owned()),
-        (Purpose::Store, beside("-wal")),
-        (Purpose::Store, beside("-shm")),
         (Purpose::Control, config.control_socket()),
     ];
+    for (purpose, database) in [(Purpose::Store, database), (Purpose::Log, &log)] {
+        wanted.extend(["", "-wal", "-shm"].map(|suffix| {
+            let mut path = database.as_os_str().to_owned();
+            path.push(suffix);
+            (purpose, PathBuf::from(path))
+        }));
+    }
     wanted.extend(
         database
             .parent()
@@ -104,7 +105,7 @@ pub fn with_secrets(config: &Config, file: &Path, unseen: &mut Vec<String>) -> V
                 path,
             }),
             // Of what cannot be seen, the store is said by those who want to read it.
-            Err(_) if matches!(purpose, Purpose::Store | Purpose::Control) => {}
+            Err(_) if matches!(purpose, Purpose::Store | Purpose::Log | Purpose::Control) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => unseen.push(format!("{}: {error}", path.display())),
         }

@@ -33,7 +33,10 @@ pub fn read(config: &Config, clock: &Clock, unseen: &mut Vec<String>) -> StoreFa
         .map_err(store::ManageError::from)
         .and_then(|store| survey::take(store.as_ref(), clock.now()));
     match surveyed {
-        Ok(survey) => StoreFacts::Read { soundness, survey },
+        Ok(survey) => StoreFacts::Read {
+            soundness,
+            survey: Box::new(survey),
+        },
         Err(error) => StoreFacts::Unreadable(error.to_string()),
     }
 }
