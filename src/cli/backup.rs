@@ -11,6 +11,7 @@ use super::host::Host;
 use super::new_file::NewFile;
 use super::output::{Output, Shown};
 use super::{own_files, progress};
+use crate::store;
 use crate::store::backup::{BackupError, Copied};
 
 /// `outgate backup …`
@@ -34,10 +35,9 @@ impl Options {
         }
         there_is_one(host.config.store.url.path())?;
         own_files::check(&host.config.store.url, &self.file)?;
-        let store = host.store()?;
         let new = NewFile::create(&self.file, self.force)?;
         let bar = progress::bytes(Some(0));
-        let copied = store.back_up(new.path(), &mut |so_far| {
+        let copied = store::back_up(&host.config.store.url, new.path(), &mut |so_far| {
             bar.set_length(so_far.total);
             bar.set_position(so_far.copied);
             if so_far.copied == so_far.total {
@@ -77,7 +77,6 @@ impl From<BackupError> for Failure {
                 text,
                 "if it happens again, the store is damaged or a disk is failing",
             ),
-            BackupError::NoFile => Failure::refused(text, "outgate export FILE"),
         }
     }
 }

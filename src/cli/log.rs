@@ -48,7 +48,7 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
     /// Go on with what is decided from now on, until interrupted
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "until")]
     follow: bool,
 }
 

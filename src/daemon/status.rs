@@ -56,7 +56,8 @@ impl Status {
         let now = self.engine.clock.now();
         let uptime = now.duration_since(self.started_at).as_secs().max(0);
         let settings = self.engine.settings();
-        let losses = self.engine.journal().losses();
+        let journal = self.engine.journal();
+        let (losses, log_trouble) = (journal.losses(), journal.trouble());
         let listeners: Vec<Value> = self
             .listeners
             .iter()
@@ -82,7 +83,12 @@ impl Status {
             "remembered": self.remembered(),
             "dns": Status::dns(&settings.standings),
             "lost_log_lines": self.sink.lost(),
-            "decision_log": {"lost_allowed": losses.allowed, "lost_refused": losses.refused},
+            "decision_log": {
+                "ok": log_trouble.is_none(),
+                "trouble": log_trouble.map(|error| error.to_string()),
+                "lost_allowed": losses.allowed,
+                "lost_refused": losses.refused,
+            },
             "panics": telemetry::panics(),
             "last_errors": self.recent.list(),
         })

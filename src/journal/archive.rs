@@ -6,7 +6,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -47,6 +47,8 @@ struct Shared {
     said: OnceAMinute,
     /// What was lost when it was last said.
     told: AtomicU64,
+    /// Why the file cannot be written.
+    trouble: Mutex<Option<StoreError>>,
 }
 
 impl Archive {
@@ -68,6 +70,7 @@ impl Archive {
             keep: AtomicU64::new(u64::MAX),
             said: OnceAMinute::new(),
             told: AtomicU64::new(0),
+            trouble: Mutex::default(),
         });
         let (end, ended) = mpsc::channel();
         let mut writer = Writer::new(log, shared.clone());
@@ -114,6 +117,11 @@ impl Archive {
         self.shared.waiting.losses()
     }
 
+    /// Why lines cannot be written just now.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.shared.trouble().clone()
+    }
+
     /// Writes what waits, but not for longer than this.
     pub fn close(&self, patience: Duration) {
         self.shared.waiting.close();
@@ -127,6 +135,10 @@ impl Archive {
 }
 
 impl Shared {
+    fn trouble(&self) -> MutexGuard<'_, Option<StoreError>> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Said here, and not by the thread that writes: it may hang together with its disk.
     fn tell_losses_now_and_then(&self) {
         if self.said.is_due(&self.clock) {
@@ -159,7 +171,6 @@ struct Writer {
     allowance: f64,
     counted_at: Instant,
     trim_at: Instant,
-    in_trouble: bool,
     trouble_said: OnceAMinute,
 }
 
@@ -172,7 +183,6 @@ impl Writer {
             allowance: RATE,
             counted_at: now,
             trim_at: now,
-            in_trouble: false,
             trouble_said: OnceAMinute::new(),
         }
     }
@@ -268,7 +278,7 @@ impl Writer {
     }
 
     fn trouble(&mut self, error: &StoreError) {
-        self.in_trouble = true;
+        *self.shared.trouble() = Some(error.clone());
         if self.trouble_said.is_due(&self.shared.clock) {
             let Losses { allowed, refused } = self.shared.waiting.losses();
             let error = error.to_string();
@@ -282,7 +292,7 @@ impl Writer {
     }
 
     fn recovered(&mut self) {
-        if std::mem::take(&mut self.in_trouble) {
+        if self.shared.trouble().take().is_some() {
             let Losses { allowed, refused } = self.shared.waiting.losses();
             tracing::warn!(
                 lost_allowed = allowed,

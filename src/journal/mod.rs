@@ -23,6 +23,7 @@ pub use self::waiting::{Losses, Room};
 use crate::config::{Log, LogFormat, LogLevel};
 use crate::decision::reason::Verdict;
 use crate::model::decision_id::DecisionId;
+use crate::store::StoreError;
 
 /// Writes decisions in the configured form.
 pub struct Journal {
@@ -91,6 +92,11 @@ impl Journal {
             .as_ref()
             .map(Archive::losses)
             .unwrap_or_default()
+    }
+
+    /// Why lines cannot be written into the store just now.
+    pub fn trouble(&self) -> Option<StoreError> {
+        self.archive.as_ref().and_then(Archive::trouble)
     }
 
     /// Finishes writing into the store, but not for longer than this.

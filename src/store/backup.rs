@@ -34,7 +34,4 @@ pub enum BackupError {
     /// The copy is not what it should be.
     #[error("the copy is damaged: {0}")]
     Damaged(String),
-    /// Stores of this kind are not copied into files.
-    #[error("a store of this kind cannot be copied into a file")]
-    NoFile,
 }

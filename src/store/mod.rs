@@ -48,6 +48,17 @@ pub fn inspect(url: &StoreUrl, patience: Duration) -> Result<Soundness, StoreErr
     sqlite::inspect(url.path(), patience)
 }
 
+/// Copies all of the configured store, as it is at one moment, into a file that is there and empty, and
+/// checks the copy. Whoever uses the store meanwhile is not kept waiting, and one of an older outgate
+/// stays as it is. Making the file, its mode and its durability are the caller's. Blocks.
+pub fn back_up(
+    url: &StoreUrl,
+    file: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Copied, BackupError> {
+    sqlite::back_up(url.path(), file, progress)
+}
+
 /// Whether what is stored is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Soundness {
@@ -269,18 +280,6 @@ pub trait Store: Send + Sync + 'static {
     /// Writes something that changes nothing: for whoever wants to know whether that works again.
     fn try_writing(&self) -> Answer<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
-    }
-
-    /// Copies all of it, as it is at one moment, into a file that is there and empty, and checks the
-    /// copy. Whoever uses the store meanwhile is not kept waiting. Making the file, its mode and its
-    /// durability are the caller's. Blocks.
-    fn back_up(
-        &self,
-        file: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Copied, BackupError> {
-        let _ = (file, progress);
-        Err(BackupError::NoFile)
     }
 
     /// Finishes what was handed over and lets go of files. What is asked later is an error.

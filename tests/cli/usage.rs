@@ -40,6 +40,7 @@ fn unknown_words_are_usage_errors() {
         &["quota", "reset"],
         &["quota", "show", "shop", "press"],
         &["log", "--reason", "x"],
+        &["log", "--follow", "--until", "2h"],
         &["log", "--since", "yesterday"],
         &["physician"],
         &["export"],

@@ -53,8 +53,10 @@ fn a_locked_file_is_waited_for() {
     lock.execute_batch("BEGIN IMMEDIATE").unwrap();
     let archive = archive(&file);
     (0..100).for_each(|number| add(&archive, number));
+    until(LONG, || archive.trouble().is_some(), |said| *said);
     drop(lock);
     until(LONG, || landed(&file), |lines| *lines == 100);
+    until(LONG, || archive.trouble().is_none(), |over| *over);
     assert_eq!(archive.losses(), Losses::default());
     archive.close(LONG);
 }

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use outgate::model::quota::{Counter, Window};
 use outgate::model::user::UserRecord;
-use outgate::store::backup::{BackupError, Progress};
-use outgate::store::memory::MemoryStore;
+use outgate::store::backup::{BackupError, Copied, Progress};
 use outgate::store::{Charged, Store};
 use rusqlite::Connection;
 
@@ -31,9 +30,18 @@ fn crowd(store: &Arc<dyn Store>) {
     put(store, &users.iter().collect::<Vec<_>>());
 }
 
-fn back_up(store: &Arc<dyn Store>, file: &Path, progress: &mut dyn FnMut(Progress)) {
+fn try_to_back_up(
+    path: &Path,
+    file: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Copied, BackupError> {
+    let url = format!("sqlite:{}", path.display()).parse().unwrap();
+    outgate::store::back_up(&url, file, progress)
+}
+
+fn back_up(path: &Path, file: &Path, progress: &mut dyn FnMut(Progress)) {
     File::create_new(file).unwrap();
-    let copied = store.back_up(file, progress).unwrap();
+    let copied = try_to_back_up(path, file, progress).unwrap();
     assert_eq!(copied.bytes, file.metadata().unwrap().len());
 }
 
@@ -105,7 +113,7 @@ async fn ten_copies_under_load_are_whole_and_of_their_moment() {
         let file = directory.path().join(format!("copy {number} ?#%ü.db"));
         let before = load.done.load(Ordering::SeqCst);
         let mut steps = Vec::new();
-        back_up(&store, &file, &mut |_| {
+        back_up(&path, &file, &mut |_| {
             // The copy stands still, and the others go on.
             let begun = load.begun.load(Ordering::SeqCst);
             steps.push(begun);
@@ -141,7 +149,7 @@ fn nothing_is_left_beside_a_copy() {
     put(&store, &[&rich_user("shop")]);
     let copies = directory.path().join("copies");
     std::fs::create_dir(&copies).unwrap();
-    back_up(&store, &copies.join("copy.db"), &mut |_| ());
+    back_up(&path, &copies.join("copy.db"), &mut |_| ());
     let found = std::fs::read_dir(&copies).unwrap().count();
     assert_eq!(found, 1);
     let copy = open(&copies.join("copy.db"));
@@ -151,16 +159,13 @@ fn nothing_is_left_beside_a_copy() {
 
 #[test]
 fn what_cannot_be_copied_is_an_error() {
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let nowhere = store.back_up(Path::new("/nowhere"), &mut |_| ());
-    assert_eq!(nowhere, Err(BackupError::NoFile));
     let (directory, path) = place();
-    let store = open(&path);
+    let _store = open(&path);
     let file = directory.path().join("missing/copy.db");
-    let missing = store.back_up(&file, &mut |_| ());
+    let missing = try_to_back_up(&path, &file, &mut |_| ());
     assert!(matches!(missing, Err(BackupError::File(_))), "{missing:?}");
     std::fs::rename(&path, directory.path().join("away")).unwrap();
-    let away = store.back_up(&file, &mut |_| ());
+    let away = try_to_back_up(&path, &file, &mut |_| ());
     assert!(matches!(away, Err(BackupError::Store(_))), "{away:?}");
 }
 
@@ -175,8 +180,27 @@ fn a_disk_that_is_too_small_is_said_to_be_that_of_the_copy() {
     crowd(&store);
     let file = disk.path().join("copy.db");
     File::create_new(&file).unwrap();
-    let full = store.back_up(&file, &mut |_| ());
+    let full = try_to_back_up(&path, &file, &mut |_| ());
     assert!(matches!(full, Err(BackupError::File(_))), "{full:?}");
     // And the store does not mind.
     put(&store, &[&user("more")]);
+}
+
+#[test]
+fn what_an_older_outgate_has_made_is_copied_as_it_is() {
+    let (directory, path) = place();
+    open(&path).close();
+    let version = |path: &Path| -> u32 {
+        let connection = Connection::open(path).unwrap();
+        connection
+            .query_row("PRAGMA user_version", [], |row| row.get(0))
+            .unwrap()
+    };
+    let now = version(&path);
+    let older = Connection::open(&path).unwrap();
+    older.pragma_update(None, "user_version", now - 1).unwrap();
+    drop(older);
+    let file = directory.path().join("copy.db");
+    back_up(&path, &file, &mut |_| ());
+    assert_eq!((version(&path), version(&file)), (now - 1, now - 1));
 }

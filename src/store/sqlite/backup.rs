@@ -11,7 +11,7 @@ use std::path::Path;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
-use super::database::{Access, Database};
+use super::database::Database;
 use super::schema;
 use crate::store::StoreError;
 use crate::store::backup::{BackupError, Copied, Progress};
@@ -19,15 +19,19 @@ use crate::store::backup::{BackupError, Copied, Progress};
 /// Pages of a step, a mebibyte together: progress is told after each, and others get their turn.
 const PAGES: i32 = 256;
 
-/// Copies the database into a file that is there and empty, and reads the copy once more.
-pub fn run(
-    database: &Database,
+/// Copies a database into a file that is there and empty, and reads the copy once more. One with the
+/// tables of an older version is copied with them: that is the copy to go back to.
+pub fn back_up(
+    path: &Path,
     file: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Copied, BackupError> {
+    let database = &Database::new(path);
     let trouble = |error: rusqlite::Error| BackupError::Store(database.trouble(&error));
-    let identity = database.wait(database.deadline())?;
-    let source = database.connect(&identity, Access::Read)?;
+    let Some((source, identity)) = database.look()? else {
+        let nothing = format!("there is nothing in {} yet", path.display());
+        return Err(StoreError::Unusable(nothing).into());
+    };
     let view = source.unchecked_transaction().map_err(trouble)?;
     // A view begins with the first look.
     let look = "SELECT page_size FROM pragma_page_size, sqlite_schema LIMIT 1";

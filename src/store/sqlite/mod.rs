@@ -32,6 +32,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+pub use self::backup::back_up;
 use self::database::{Access, Database};
 pub use self::inspection::inspect;
 use self::job::{Job, Reply};
@@ -40,7 +41,6 @@ use self::ledger::{Folding, Ledger, Live};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
-use super::backup::{BackupError, Copied, Progress};
 use super::{
     Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use,
     Work, Writing, figures,
@@ -330,14 +330,6 @@ impl Store for SqliteStore {
 
     fn try_writing(&self) -> Answer<'_, ()> {
         Box::pin(self.write(schema::touch))
-    }
-
-    fn back_up(
-        &self,
-        file: &Path,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Copied, BackupError> {
-        backup::run(&self.database, file, progress)
     }
 
     fn close(&self) {
