@@ -154,7 +154,7 @@ mod tests {
     use crate::model::user::{AccountTerms, Ownership, User};
     use crate::store::memory::MemoryStore;
     use crate::store::{
-        Answer, Changes, Charge, Charged, Credential, ManageError, Store, Use, Work,
+        Answer, Changes, Charge, Charged, Credential, Held, ManageError, Store, Use, Work,
     };
 
     /// A store whose list of changes can fail, and can be made to wait.
@@ -179,7 +179,7 @@ mod tests {
         fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
             self.inner.charge(charge)
         }
-        fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
             self.inner.used(counters)
         }
         fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {

@@ -107,6 +107,16 @@ pub struct Use {
     pub network: Option<IpNet>,
 }
 
+/// What a counter holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// When its window began: the one that was asked about, or a later one that it is in already (a
+    /// clock that went back).
+    pub starts: Timestamp,
+    /// How much was used in it.
+    pub used: u64,
+}
+
 /// What one message adds to one counter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Due {
@@ -251,7 +261,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What these counters hold in the windows that began then: 0 where a counter is in an earlier
     /// window, and what it holds in its own where that is later. Ready at once in the usual case.
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>>;
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>>;
 
     /// Whether this message has been charged, as far as [`Store::charge`] knows.
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool>;

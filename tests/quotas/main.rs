@@ -126,7 +126,7 @@ impl Host {
         };
         let starts = jiff::Timestamp::UNIX_EPOCH;
         let used = self.world.store.used(&[(counter, starts)]).await.unwrap();
-        used[0]
+        used[0].used
     }
 }
 

@@ -198,7 +198,13 @@ pub fn charge(number: u64, dues: &[Due]) -> Charge {
 /// What one counter holds.
 pub async fn used(store: &Arc<dyn Store>, counter: &Counter, second: i64) -> u64 {
     let asked = [(counter.clone(), at(second))];
-    let used = store.used(&asked).await.unwrap();
+    let used = amounts(store, &asked).await;
     assert_eq!(used.len(), 1);
     used[0]
+}
+
+/// What counters hold.
+pub async fn amounts(store: &Arc<dyn Store>, asked: &[(Counter, Timestamp)]) -> Vec<u64> {
+    let held = store.used(asked).await.unwrap();
+    held.into_iter().map(|held| held.used).collect()
 }

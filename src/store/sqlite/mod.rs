@@ -42,8 +42,8 @@ use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use,
-    Work, Writing, figures,
+    Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store, StoreError,
+    Use, Work, Writing, figures,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -283,7 +283,7 @@ impl Store for SqliteStore {
         self.charge_once(charge)
     }
 
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
         self.what_is_used(counters)
     }
 

@@ -8,7 +8,7 @@ use super::SqliteStore;
 use super::job::Job;
 use super::ledger::{self, Recalled};
 use crate::model::quota::{Counter, MessageKey};
-use crate::store::{Answer, Charge, Charged, StoreError};
+use crate::store::{Answer, Charge, Charged, Held, StoreError};
 
 impl SqliteStore {
     /// See [`Store::charge`].
@@ -30,7 +30,7 @@ impl SqliteStore {
     pub(super) fn what_is_used<'a>(
         &'a self,
         counters: &'a [(Counter, Timestamp)],
-    ) -> Answer<'a, Vec<u64>> {
+    ) -> Answer<'a, Vec<Held>> {
         match self.live.recall(counters) {
             Recalled::All(used) if self.charges => Box::pin(std::future::ready(Ok(used))),
             Recalled::Missing {
@@ -57,7 +57,7 @@ impl SqliteStore {
     }
 
     /// Has the writer say what counters hold.
-    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<u64>, StoreError> {
+    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<Held>, StoreError> {
         self.order(|reply| Job::Recall { counters, reply }).await
     }
 
@@ -67,7 +67,7 @@ impl SqliteStore {
         counters: &[(Counter, Timestamp)],
         missing: Vec<Counter>,
         epoch: u64,
-    ) -> Result<Vec<u64>, StoreError> {
+    ) -> Result<Vec<Held>, StoreError> {
         let read = |tables: &Connection, counter: Counter| {
             let base = ledger::base(tables, &counter)?;
             Ok((counter, base))

@@ -373,6 +373,7 @@ mod tests {
     use crate::model::name::UserId;
     use crate::model::quota::{Counter, MessageKey, Subject, Unit, Window};
     use crate::store::Due;
+    use crate::store::Held;
     use crate::store::sqlite::ledger::{Live, Recalled};
 
     /// A job that makes the file larger by so many KiB.
@@ -430,6 +431,8 @@ mod tests {
             ledger: Ledger::new(live.clone()),
             folding: None,
         };
+        let starts = Timestamp::UNIX_EPOCH;
+        let all = |used| Recalled::All(vec![Held { starts, used }]);
         let used = || live.recall(&[(counter(), Timestamp::UNIX_EPOCH)]);
         let pages = |writer: &Writer<'_>, most: u32| {
             let set = writer
@@ -455,7 +458,7 @@ mod tests {
                     assert_eq!(fit.unwrap().unwrap_err(), small.unwrap_err());
                     assert!(misfit.unwrap().is_err());
                     assert_eq!(grown(&writer.connection), 0);
-                    assert_eq!(used(), Recalled::All(vec![1]), "still known");
+                    assert_eq!(used(), all(1), "still known");
                     pages(&writer, 700);
                 }
                 Ok(()) => {
@@ -464,7 +467,7 @@ mod tests {
                     let over = Charged::Over { due: 0, used: 2 };
                     assert_eq!(misfit.unwrap(), Ok(over));
                     assert_eq!(grown(&writer.connection), 2);
-                    assert_eq!(used(), Recalled::All(vec![2]));
+                    assert_eq!(used(), all(2));
                 }
             }
         }

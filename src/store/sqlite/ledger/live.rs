@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use quick_cache::unsync::Cache;
 
 use super::count::Count;
-use super::rows::{kinds, seconds};
+use super::rows::{held, kinds, seconds};
 use super::shards::Shards;
 use crate::model::quota::{Counter, MessageKey, Subject};
+use crate::store::Held;
 
 /// How many counters without rows in the ledger are remembered: a few MiB.
 const IDLE: usize = 65_536;
@@ -51,7 +52,7 @@ pub struct Uses {
 #[derive(PartialEq, Eq, Debug)]
 pub enum Recalled {
     /// All of it.
-    All(Vec<u64>),
+    All(Vec<Held>),
     /// The tables must be asked for what has been folded of these counters.
     Missing {
         /// Those.
@@ -289,7 +290,9 @@ impl Uses {
         let mut missing = Vec::new();
         for (counter, starts) in counters {
             match self.entry(counter) {
-                Some(entry) if entry.whole => used.push(entry.count.at(seconds(*starts)).used),
+                Some(entry) if entry.whole => {
+                    used.push(held(entry.count.at(seconds(*starts))));
+                }
                 Some(_) | None => missing.push(counter.clone()),
             }
         }

@@ -37,7 +37,7 @@ pub use self::sheet::Sheet;
 use super::statements as sql;
 use crate::model::quota::{Counter, Subject};
 use crate::model::user::User;
-use crate::store::{Charge, Charged};
+use crate::store::{Charge, Charged, Held};
 
 /// The ledger, as one connection after the other writes it.
 pub struct Ledger {
@@ -133,12 +133,12 @@ impl Ledger {
         &self,
         connection: &Connection,
         counters: &[(Counter, Timestamp)],
-    ) -> rusqlite::Result<Vec<u64>> {
+    ) -> rusqlite::Result<Vec<Held>> {
         let mut sheet = Sheet::of_counters(&self.live, counters.iter().map(|(counter, _)| counter));
         let mut used = Vec::with_capacity(counters.len());
         for (counter, starts) in counters {
             let entry = sheet.entry(connection, counter)?;
-            used.push(entry.count.at(seconds(*starts)).used);
+            used.push(self::rows::held(entry.count.at(seconds(*starts))));
         }
         sheet.publish(&self.live);
         Ok(used)
