@@ -18,8 +18,9 @@ use crate::store::StoreError;
 use crate::store::log::{Batch, Entry, LogWriter};
 use crate::telemetry::OnceAMinute;
 
-/// How long lines gather before they are written.
-const GATHER: Duration = Duration::from_millis(100);
+/// How far apart lines are written: what comes in between is written together. One that comes alone
+/// does not wait.
+const GATHER: Duration = Duration::from_millis(20);
 /// Lines a second that are written for long: more than are promised. What comes beyond that would take
 /// from the decisions the processor that they need.
 const RATE: f64 = 12_500.0;
@@ -170,6 +171,8 @@ struct Writer {
     /// Lines that may be written now.
     allowance: f64,
     counted_at: Instant,
+    /// When lines were last written.
+    wrote_at: Instant,
     trim_at: Instant,
     trouble_said: OnceAMinute,
 }
@@ -182,6 +185,7 @@ impl Writer {
             shared,
             allowance: RATE,
             counted_at: now,
+            wrote_at: now,
             trim_at: now,
             trouble_said: OnceAMinute::new(),
         }
@@ -196,7 +200,8 @@ impl Writer {
             let until_trimming = self
                 .trim_at
                 .saturating_duration_since(self.shared.clock.instant());
-            match self.shared.waiting.wait(until_trimming, GATHER) {
+            let gather = || GATHER.saturating_sub(self.shared.clock.instant() - self.wrote_at);
+            match self.shared.waiting.wait(until_trimming, gather) {
                 Next::Lines => {
                     if let Some(batch) = self.shared.waiting.take() {
                         self.write(batch);
@@ -215,6 +220,7 @@ impl Writer {
 
     fn write(&mut self, batch: Batch) {
         self.pace(batch.len());
+        self.wrote_at = self.shared.clock.instant();
         let log = &mut self.log;
         let appended = catch_unwind(AssertUnwindSafe(|| log.append(&batch)));
         let Ok(appended) = appended else {

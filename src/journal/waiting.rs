@@ -132,8 +132,8 @@ impl Waiting {
         true
     }
 
-    /// Waits for lines, and then a little for more of them.
-    pub fn wait(&self, patience: Duration, gather: Duration) -> Next {
+    /// Waits for lines, and then, for as long as `gather` says when there is one, for more of them.
+    pub fn wait(&self, patience: Duration, gather: impl FnOnce() -> Duration) -> Next {
         let idle = |pending: &mut Pending| pending.lines == 0 && !pending.closed;
         let pending = self.wait_while(self.lock(), patience, idle);
         if pending.lines == 0 {
@@ -143,7 +143,7 @@ impl Waiting {
             };
         }
         let few = |pending: &mut Pending| pending.lines < TOGETHER && !pending.closed;
-        drop(self.wait_while(pending, gather, few));
+        drop(self.wait_while(pending, gather(), few));
         Next::Lines
     }
 

@@ -1,5 +1,8 @@
 //! A decision of the past: its line in the log, and what would be answered to the same today.
 
+use std::thread;
+use std::time::Duration;
+
 use super::line;
 use super::{Answer, Case, Expert, Options};
 use crate::cli::failure::{Exit, Failure};
@@ -8,7 +11,12 @@ use crate::cli::output::Output;
 use crate::decision::facts::Stage;
 use crate::decision::reason::Reason;
 use crate::model::decision_id::{DecisionId, NotAnId};
-use crate::store::log;
+use crate::store::log::{self, Batch};
+
+/// How long a line may be on its way into the log.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// How soon to look again.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Finds the decision and explains it.
 pub fn explain(
@@ -25,7 +33,7 @@ pub fn explain(
              to explain a message: outgate explain --user LOGIN …",
         )
     })?;
-    let found = log::reader(&host.config.store.url).find(id)?;
+    let found = find(id, host)?;
     let Some(entry) = found.iter().next() else {
         return Err(unknown(id, host));
     };
@@ -47,6 +55,21 @@ pub fn explain(
         None
     };
     Ok(answer.print_decision(&entry, unjudged, output))
+}
+
+/// Looks for its line, which may have been handed over just now: some moments more than once.
+fn find(id: DecisionId, host: &Host) -> Result<Batch, Failure> {
+    let mut reader = log::reader(&host.config.store.url);
+    let deadline = host.clock.instant() + ON_ITS_WAY;
+    loop {
+        let found = reader.find(id)?;
+        let age = host.clock.now().as_microsecond().saturating_sub(id.number);
+        let is_new = u128::from(age.unsigned_abs()) < ON_ITS_WAY.as_micros();
+        if !found.is_empty() || !is_new || host.clock.instant() >= deadline {
+            return Ok(found);
+        }
+        thread::sleep(AGAIN);
+    }
 }
 
 /// The id in what people pass on: alone, in the link of a reply, with what stood around it.
