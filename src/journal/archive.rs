@@ -21,6 +21,11 @@ use crate::telemetry::OnceAMinute;
 /// How far apart lines are written: what comes in between is written together. One that comes alone
 /// does not wait.
 const GATHER: Duration = Duration::from_millis(20);
+/// The same while there are many: each writing costs the pages that it touches, however few lines are
+/// in them.
+const GATHER_MANY: Duration = Duration::from_millis(100);
+/// So many at once are many.
+const MANY: usize = 50;
 /// Lines a second that are written for long: more than are promised. What comes beyond that would take
 /// from the decisions the processor that they need.
 const RATE: f64 = 12_500.0;
@@ -171,8 +176,9 @@ struct Writer {
     /// Lines that may be written now.
     allowance: f64,
     counted_at: Instant,
-    /// When lines were last written.
+    /// When lines were last written, and how many.
     wrote_at: Instant,
+    wrote: usize,
     trim_at: Instant,
     trouble_said: OnceAMinute,
 }
@@ -186,6 +192,7 @@ impl Writer {
             allowance: RATE,
             counted_at: now,
             wrote_at: now,
+            wrote: 0,
             trim_at: now,
             trouble_said: OnceAMinute::new(),
         }
@@ -200,7 +207,14 @@ impl Writer {
             let until_trimming = self
                 .trim_at
                 .saturating_duration_since(self.shared.clock.instant());
-            let gather = || GATHER.saturating_sub(self.shared.clock.instant() - self.wrote_at);
+            let gather = || {
+                let apart = if self.wrote < MANY {
+                    GATHER
+                } else {
+                    GATHER_MANY
+                };
+                apart.saturating_sub(self.shared.clock.instant() - self.wrote_at)
+            };
             match self.shared.waiting.wait(until_trimming, gather) {
                 Next::Lines => {
                     if let Some(batch) = self.shared.waiting.take() {
@@ -221,6 +235,7 @@ impl Writer {
     fn write(&mut self, batch: Batch) {
         self.pace(batch.len());
         self.wrote_at = self.shared.clock.instant();
+        self.wrote = batch.len();
         let log = &mut self.log;
         let appended = catch_unwind(AssertUnwindSafe(|| log.append(&batch)));
         let Ok(appended) = appended else {

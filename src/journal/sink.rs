@@ -27,6 +27,12 @@ struct State {
 /// reads must neither stop mail nor eat the memory.
 const MAX_BUFFERED: usize = 8 << 20;
 
+/// Room that a buffer keeps when it is empty.
+const KEPT: usize = 256 << 10;
+
+/// How long lines gather behind others.
+const PAUSE: Duration = Duration::from_millis(5);
+
 impl Sink {
     /// Starts the thread that writes to standard error.
     pub fn stderr() -> std::io::Result<Arc<Sink>> {
@@ -91,17 +97,21 @@ impl Sink {
 
     fn run(&self) {
         let mut reported = 0;
+        // Two buffers take turns, and keep the room that a burst has given them.
+        let mut lines = Vec::new();
         loop {
             let state = self.lock();
             let mut state = self
                 .filled
                 .wait_while(state, |state| state.waiting.is_empty())
                 .unwrap_or_else(PoisonError::into_inner);
-            let lines = std::mem::take(&mut state.waiting);
+            std::mem::swap(&mut state.waiting, &mut lines);
             state.writing = true;
             drop(state);
             // Nobody is left to tell when standard error is closed.
             let _ = std::io::stderr().write_all(&lines);
+            lines.clear();
+            lines.shrink_to(KEPT);
             let lost = self.lost();
             if lost > reported {
                 let lines = lost - reported;
@@ -111,7 +121,7 @@ impl Sink {
             self.lock().writing = false;
             self.emptied.notify_all();
             // A burst is written together: one system call for many lines.
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(PAUSE);
         }
     }
 }
