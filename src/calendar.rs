@@ -49,6 +49,11 @@ impl Calendar {
         self.page.store(page.clone());
         page.span(window)
     }
+
+    /// When the window ends that a moment lies in which need not be near; `None`: never by itself.
+    pub fn end(&self, window: Window, moment: Timestamp) -> Option<Timestamp> {
+        window.resets_at(moment, &self.zone)
+    }
 }
 
 impl Span {

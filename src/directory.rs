@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use quick_cache::sync::Cache;
 
 use crate::decision::facts::{Facts, Lineage, Question, Rules, domains_in_question};
+use crate::metrics::Hits;
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name};
 use crate::model::user::{AccountTerms, Ownership, SharedUser};
@@ -27,9 +28,21 @@ pub struct Directory {
     users: Cache<Login, Option<SharedUser>>,
     domains: Cache<Domain, Option<Ownership>>,
     terms: Cache<Name, Option<Arc<AccountTerms>>>,
+    hits: DirectoryHits,
     /// Whether `trouble` holds something: the one thing that every decision reads.
     troubled: AtomicBool,
     trouble: Mutex<Option<StoreError>>,
+}
+
+/// How often what was asked for was remembered.
+#[derive(Default)]
+pub struct DirectoryHits {
+    /// Users by login.
+    pub users: Hits,
+    /// Owners of domains.
+    pub domains: Hits,
+    /// Terms of accounts.
+    pub accounts: Hits,
 }
 
 impl Directory {
@@ -40,6 +53,7 @@ impl Directory {
             users: Cache::new(CAPACITY),
             domains: Cache::new(CAPACITY),
             terms: Cache::new(ACCOUNTS),
+            hits: DirectoryHits::default(),
             troubled: AtomicBool::new(false),
             trouble: Mutex::new(None),
         }
@@ -56,12 +70,15 @@ impl Directory {
         if Login::is_folded(login)
             && let Some(user) = self.users.get(login)
         {
+            self.hits.users.note(true);
             return Ok(user);
         }
         let Ok(login) = Login::parse(login) else {
             return Ok(None);
         };
-        match self.users.get_value_or_guard_async(&login).await {
+        let found = self.users.get_value_or_guard_async(&login).await;
+        self.hits.users.note(found.is_ok());
+        match found {
             Ok(user) => Ok(user),
             Err(guard) => {
                 let user = self.store.user(&login).await?.map(Arc::new);
@@ -98,7 +115,10 @@ impl Directory {
                 break;
             }
             let ownership = match self.domains.get(name) {
-                Some(known) => known,
+                Some(known) => {
+                    self.hits.domains.note(true);
+                    known
+                }
                 None => self.ownership(&domain, steps).await?,
             };
             verified.extend(ownership);
@@ -116,7 +136,9 @@ impl Directory {
         let Some(name) = names.nth(steps) else {
             return Ok(None);
         };
-        match self.domains.get_value_or_guard_async(&name).await {
+        let found = self.domains.get_value_or_guard_async(&name).await;
+        self.hits.domains.note(found.is_ok());
+        match found {
             Ok(ownership) => Ok(ownership),
             Err(guard) => {
                 let ownership = self.store.ownership(&name).await?;
@@ -129,9 +151,12 @@ impl Directory {
     /// Plan and quotas of an account.
     pub async fn terms(&self, account: &Name) -> Result<Option<Arc<AccountTerms>>, StoreError> {
         if let Some(terms) = self.terms.get(account) {
+            self.hits.accounts.note(true);
             return Ok(terms);
         }
-        match self.terms.get_value_or_guard_async(account).await {
+        let found = self.terms.get_value_or_guard_async(account).await;
+        self.hits.accounts.note(found.is_ok());
+        match found {
             Ok(terms) => Ok(terms),
             Err(guard) => {
                 let terms = self.store.terms(account).await?.map(Arc::new);
@@ -176,8 +201,13 @@ impl Directory {
         slot.clone().map_or(Ok(()), Err)
     }
 
-    /// How many users and domains are remembered now.
-    pub fn remembered(&self) -> (usize, usize) {
-        (self.users.len(), self.domains.len())
+    /// How many users, domains and accounts are remembered now.
+    pub fn remembered(&self) -> (usize, usize, usize) {
+        (self.users.len(), self.domains.len(), self.terms.len())
+    }
+
+    /// How often memory sufficed.
+    pub fn hits(&self) -> &DirectoryHits {
+        &self.hits
     }
 }

@@ -9,17 +9,20 @@ use std::time::Instant;
 
 use arc_swap::{ArcSwap, Guard};
 use ipnet::IpNet;
+use jiff::Timestamp;
 
+use crate::answers::{Answers, Decided};
 use crate::calendar::Calendar;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::decision::facts::{Facts, Question, Rules, Stage};
+use crate::decision::facts::{Allowance, Facts, Question, Rules, Stage};
 use crate::decision::reason::{Reason, Verdict};
 use crate::decision::sentence::{Wording, reply};
 use crate::decision::{Decision, Finding, Judged, judge};
 use crate::directory::Directory;
 use crate::dns::Resolver;
-use crate::journal::{DecisionId, FrontEnd, Journal, Line};
+use crate::journal::{FrontEnd, Journal, Line};
+use crate::model::decision_id::DecisionId;
 use crate::model::network::ClientAddress;
 use crate::model::reply::Reply;
 use crate::model::sender::EnvelopeSender;
@@ -41,16 +44,19 @@ pub struct Settings {
     pub standings: Standings,
     /// When the windows of quotas begin and end.
     pub calendar: Calendar,
+    /// Since when it is in force.
+    pub loaded_at: Timestamp,
 }
 
 impl Settings {
     /// Prepared once, at start and at reload.
-    fn new(config: Config, resolver: Resolver, clock: &Clock) -> Settings {
+    fn new(config: Config, standings: Standings, clock: &Clock) -> Settings {
         Settings {
             rules: config.rules(),
             wording: config.wording(),
             calendar: Calendar::new(config.quota.time_zone.0.clone()),
-            standings: Standings::new(resolver, config.criteria(), clock.clone()),
+            loaded_at: clock.now(),
+            standings,
             config,
         }
     }
@@ -92,7 +98,10 @@ impl Context<'_> {
 /// What has been said about one message. A front end keeps one for each message under way.
 #[derive(Debug, Default)]
 pub struct Record {
+    /// What spoke against it.
     said: Vec<(Reason, DecisionId)>,
+    /// That it is accepted was said too.
+    accepted: bool,
 }
 
 /// Decides for all front ends.
@@ -104,6 +113,8 @@ pub struct Engine {
     settings: ArcSwap<Settings>,
     journal: Journal,
     uses: Uses,
+    /// What was decided and answered, counted.
+    pub answers: Answers,
     /// The messages that a milter has under way.
     pub transactions: Transactions,
 }
@@ -117,14 +128,16 @@ impl Engine {
         journal: Journal,
         clock: Clock,
     ) -> Engine {
-        journal.configure(config.log.format, config.log.level);
-        let settings = Settings::new(config, resolver, &clock);
+        journal.configure(&config.log);
+        let standings = Standings::new(resolver, config.criteria(), clock.clone());
+        let settings = Settings::new(config, standings, &clock);
         Engine {
             directory,
             clock,
             settings: ArcSwap::from_pointee(settings),
             journal,
             uses: Uses::default(),
+            answers: Answers::default(),
             transactions: Transactions::default(),
         }
     }
@@ -137,9 +150,16 @@ impl Engine {
     /// Puts another configuration in force, from the next question on. Nothing that DNS said
     /// before is remembered.
     pub fn reload(&self, config: Config, resolver: Resolver) {
-        self.journal.configure(config.log.format, config.log.level);
-        let settings = Settings::new(config, resolver, &self.clock);
+        self.journal.configure(&config.log);
+        let before = self.settings();
+        let standings = before.standings.next(resolver, config.criteria());
+        let settings = Settings::new(config, standings, &self.clock);
         self.settings.store(Arc::new(settings));
+    }
+
+    /// Where decisions are written.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// Who was used lately.
@@ -149,11 +169,13 @@ impl Engine {
 
     /// Gathers the facts and judges. Without the facts, nothing is permitted.
     pub async fn decide(&self, question: &Question<'_>) -> Decision {
-        let settings = self.settings.load_full();
+        // Not counted as long as nothing takes long: all threads would write to the one counter.
+        let settings = self.settings.load();
         let mut facts = match self.directory.facts(question, &settings.rules).await {
             Ok(facts) => facts,
             Err(error) => return self.trouble(&error),
         };
+        facts.now = self.clock.now();
         if let Err(error) = self.add_quotas(question, &settings, &mut facts).await {
             return self.trouble(&error);
         }
@@ -161,6 +183,7 @@ impl Engine {
             Judged::Decided(decision) => return decision,
             Judged::Needs(needs) => needs,
         };
+        let settings = Guard::into_inner(settings);
         facts.standings = settings.standings.look_up(needs).await;
         match judge(question, &facts, &settings.rules) {
             Judged::Decided(decision) => decision,
@@ -184,8 +207,11 @@ impl Engine {
         let store = self.directory.store().as_ref();
         let terms = facts.terms.as_deref();
         facts.allowances =
-            quotas::allowances(store, user, terms, self.clock.now(), &settings.calendar).await?;
-        if let (Some(key), false) = (question.charge, facts.allowances.is_empty()) {
+            quotas::allowances(store, user, terms, facts.now, &settings.calendar).await?;
+        // Only then does it matter here. Where there is room, the charge itself knows.
+        let recipients = question.recipients.unwrap_or(1);
+        let fits = |allowance: &Allowance| allowance.has_room(recipients);
+        if let (Some(key), false) = (question.charge, facts.allowances.iter().all(fits)) {
             facts.charged = store.is_charged(key).await?;
         }
         Ok(())
@@ -211,7 +237,11 @@ impl Engine {
             decision.audit,
         );
         match charged.await {
-            Ok(None) => decision,
+            Ok(None) => {
+                let recipients = question.recipients.unwrap_or(1);
+                self.answers.charged(&decision.allowances, recipients);
+                decision
+            }
             Ok(Some(allowance)) => {
                 let for_good = self.settings().rules.refuse_over_quota;
                 decision.run_out(allowance, question.recipients.unwrap_or(1), for_good);
@@ -222,6 +252,12 @@ impl Engine {
                 ..self.trouble(&error)
             },
         }
+    }
+
+    /// An answer is on its way, whatever it says: for the figures.
+    pub fn answered(&self, front_end: FrontEnd, asked: Instant) {
+        let spent = self.clock.instant().saturating_duration_since(asked);
+        self.answers.answered(front_end, spent);
     }
 
     /// The decision that the store's trouble leaves. Audit mode shows in its line, and changes
@@ -261,19 +297,20 @@ impl Engine {
         decision: &Decision,
     ) -> Option<Reply> {
         let answer = self.tell(record, context, decision);
-        if answer.is_none()
-            && !record
-                .said
-                .iter()
-                .any(|(reason, _)| *reason == Reason::Allowed)
-        {
-            let id = DecisionId::new(self.clock.now());
+        if answer.is_none() && !record.accepted {
+            record.accepted = true;
+            let now = self.clock.now();
             let allowed = (Reason::Allowed, Verdict::Allow);
-            self.write(context, decision, allowed, "", id.clone());
-            record.said.push((Reason::Allowed, id));
+            self.write(
+                context,
+                decision,
+                allowed,
+                "",
+                self.journal.new_id(now),
+                now,
+            );
             if let Some(user) = &decision.user {
-                self.uses
-                    .note(user.id, context.came_from(), self.clock.now());
+                self.uses.note(user.id, context.came_from(), now);
             }
         }
         answer
@@ -290,9 +327,10 @@ impl Engine {
             .said
             .iter()
             .find(|(reason, _)| *reason == finding.reason);
+        let now = self.clock.now();
         let (id, is_new) = match known {
-            Some((_, id)) => (id.clone(), false),
-            None => (DecisionId::new(self.clock.now()), true),
+            Some((_, id)) => (*id, false),
+            None => (self.journal.new_id(now), true),
         };
         let settings = self.settings();
         let sender_len = context.mail_from.map_or(0, EnvelopeSender::len_on_the_wire);
@@ -300,14 +338,14 @@ impl Engine {
             decision,
             finding,
             &settings.wording,
-            id.as_str(),
+            &id.to_string(),
             context.login,
             sender_len,
         );
         if is_new {
             let text = reply.as_ref().map(ToString::to_string).unwrap_or_default();
             let refused = (finding.reason, finding.verdict());
-            self.write(context, decision, refused, &text, id.clone());
+            self.write(context, decision, refused, &text, id, now);
             record.said.push((finding.reason, id));
         }
         let carried_out =
@@ -322,7 +360,15 @@ impl Engine {
         (reason, verdict): (Reason, Verdict),
         reply: &str,
         id: DecisionId,
+        time: Timestamp,
     ) {
+        self.answers.decided(Decided {
+            front_end: context.front_end,
+            stage: context.stage,
+            verdict,
+            reason,
+            audit: decision.audit,
+        });
         let user = decision.user.as_ref();
         let mail_from = context.mail_from.map(ToString::to_string);
         let spent = self
@@ -330,7 +376,7 @@ impl Engine {
             .instant()
             .saturating_duration_since(context.asked);
         self.journal.write(&Line {
-            time: self.clock.now(),
+            time,
             id,
             front_end: context.front_end,
             stage: context.stage,
@@ -347,7 +393,7 @@ impl Engine {
             recipients: context.recipients,
             queue_id: context.queue_id,
             audit: decision.audit,
-            ms: (spent.as_secs_f64() * 1e6).round() / 1e3,
+            micros: u32::try_from(spent.as_micros()).unwrap_or(u32::MAX),
         });
     }
 }

@@ -5,6 +5,11 @@
 //! has the map.
 #![forbid(unsafe_code)]
 
+/// The commit that this was built from, where whoever built it said so.
+pub const COMMIT: Option<&str> = option_env!("OUTGATE_COMMIT");
+
+pub mod admin;
+pub mod answers;
 pub mod auth;
 pub mod calendar;
 pub mod cli;
@@ -15,13 +20,16 @@ pub mod daemon;
 pub mod decision;
 pub mod directory;
 pub mod dns;
+pub mod doctor;
 pub mod engine;
 pub mod front;
 pub mod journal;
 pub mod manage;
+pub mod metrics;
 pub mod model;
 pub mod owner;
 pub mod quotas;
+pub mod recent;
 pub mod socket;
 pub mod spf;
 pub mod standing;

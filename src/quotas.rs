@@ -9,7 +9,7 @@ use crate::calendar::{Calendar, Span};
 use crate::decision::facts::Allowance;
 use crate::model::quota::{Counter, MessageKey, Quota, Subject};
 use crate::model::user::{AccountTerms, User};
-use crate::store::{Charge, Charged, Due, Store, StoreError};
+use crate::store::{Charge, Charged, Due, Held, Store, StoreError};
 
 /// What has been used of each quota of a user and of its account, the user's first.
 pub async fn allowances(
@@ -49,9 +49,14 @@ pub async fn allowances(
         .iter()
         .map(|allowance| (allowance.counter.clone(), allowance.starts))
         .collect();
-    let used = store.used(&counters).await?;
-    for (allowance, used) in allowances.iter_mut().zip(used) {
+    let held = store.used(&counters).await?;
+    for (allowance, Held { starts, used }) in allowances.iter_mut().zip(held) {
         allowance.used = used;
+        // The clock went back: what is counted belongs to a window that ends later.
+        if starts > allowance.starts {
+            allowance.starts = starts;
+            allowance.resets_at = calendar.end(allowance.counter.window, starts);
+        }
     }
     Ok(allowances)
 }
@@ -91,5 +96,59 @@ pub async fn charge(
                 StoreError::Unusable("it refused a charge that nobody asked for".to_owned())
             })
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::tz::TimeZone;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::name::{Name, UserId};
+    use crate::model::quota::{Unit, Window};
+    use crate::model::user::{CheckFrom, Enforce, Mode, Status};
+    use crate::store::memory::MemoryStore;
+
+    fn shop(quotas: Vec<Quota>) -> User {
+        User {
+            id: UserId(Uuid::nil()),
+            name: Name::parse("shop").unwrap(),
+            account: Name::parse("default").unwrap(),
+            status: Status::Active,
+            mode: Mode::Default,
+            grants: Vec::new(),
+            networks: Vec::new(),
+            check_from: CheckFrom::Both,
+            enforce: Enforce::On,
+            enforce_until: None,
+            max_recipients: None,
+            quotas,
+            credential_version: 0,
+        }
+    }
+
+    #[tokio::test]
+    async fn after_the_clock_went_back_the_window_that_is_counted_in_is_told() {
+        let store = MemoryStore::new();
+        let calendar = Calendar::new(TimeZone::UTC);
+        let user = shop(vec!["2/day".parse().unwrap()]);
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let allowance = async |now| {
+            let mut all = allowances(&store, &user, None, now, &calendar)
+                .await
+                .unwrap();
+            all.remove(0)
+        };
+        let ahead = allowance(at("2026-11-26T10:00:00Z")).await;
+        assert_eq!(ahead.resets_at, Some(at("2026-11-27T00:00:00Z")));
+        let key = MessageKey([1; 16]);
+        let charged = charge(&store, key, at("2026-11-26T10:00:00Z"), &[ahead], 1, false).await;
+        assert_eq!(charged, Ok(None));
+        let back = allowance(at("2026-11-25T10:00:00Z")).await;
+        assert_eq!(back.counter.window, Window::Day);
+        assert_eq!(back.counter.unit, Unit::Messages);
+        assert_eq!(back.used, 1);
+        assert_eq!(back.resets_at, Some(at("2026-11-27T00:00:00Z")));
     }
 }

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache;
 
 use crate::clock::Clock;
 use crate::dns::Resolver;
+use crate::metrics::Hits;
 use crate::model::dns::Known;
 use crate::model::domain::Domain;
 use crate::spf::Shelf;
@@ -30,6 +31,7 @@ pub struct Standings {
     criteria: Criteria,
     clock: Clock,
     remembered: Cache<Key, Kept, Weight>,
+    hits: Arc<Hits>,
 }
 
 /// Whose standing.
@@ -83,11 +85,27 @@ impl Standings {
 
     /// Remembers nothing yet.
     pub fn new(resolver: Resolver, criteria: Criteria, clock: Clock) -> Standings {
+        Standings::counting(resolver, criteria, clock, Arc::default())
+    }
+
+    /// Others to take their place, by another configuration. They remember nothing, and go on with the
+    /// figures.
+    pub fn next(&self, resolver: Resolver, criteria: Criteria) -> Standings {
+        Standings::counting(resolver, criteria, self.clock.clone(), self.hits.clone())
+    }
+
+    fn counting(
+        resolver: Resolver,
+        criteria: Criteria,
+        clock: Clock,
+        hits: Arc<Hits>,
+    ) -> Standings {
         Standings {
             resolver,
             criteria,
             clock,
             remembered: Cache::with_weighter(EXPECTED, Self::CAPACITY, Weight),
+            hits,
         }
     }
 
@@ -112,8 +130,15 @@ impl Standings {
         (self.remembered.len(), self.remembered.weight())
     }
 
+    /// How often memory sufficed.
+    pub fn hits(&self) -> &Hits {
+        &self.hits
+    }
+
     async fn standing(&self, need: &Need, now: Instant, deadline: Instant) -> Arc<Standing> {
-        if let Some(standing) = self.recall(need, now) {
+        let recalled = self.recall(need, now);
+        self.hits.note(recalled.is_some());
+        if let Some(standing) = recalled {
             return standing;
         }
         let shelf = Shelf::default();

@@ -14,17 +14,24 @@ use crate::clock::Clock;
 use crate::config::{LogFormat, LogLevel};
 use crate::journal::Sink;
 use crate::model::dns::{Query, Trouble};
+use crate::recent::{Recent, Remembering};
 use crate::store::StoreError;
 
 /// Changes level and format of a running process.
 pub struct Handle {
     change: Box<dyn Fn(LogFormat, LogLevel) + Send + Sync>,
+    recent: Arc<Recent>,
 }
 
 impl Handle {
     /// Takes over `[log]`.
     pub fn configure(&self, format: LogFormat, level: LogLevel) {
         (self.change)(format, level);
+    }
+
+    /// The last warnings and errors.
+    pub fn recent(&self) -> Arc<Recent> {
+        self.recent.clone()
     }
 }
 
@@ -37,9 +44,11 @@ type Layer = Box<dyn tracing_subscriber::Layer<Registry> + Send + Sync>;
 pub fn start(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Handle {
     let (lines, formats) = reload::Layer::new(lines(sink.clone(), format));
     let (filter, levels) = reload::Layer::new(filter(level));
+    let recent = Arc::<Recent>::default();
     // A second start in one process (tests) keeps the first.
     let _ = tracing_subscriber::registry()
         .with(lines)
+        .with(Remembering(recent.clone()))
         .with(filter)
         .try_init();
     Handle {
@@ -47,6 +56,7 @@ pub fn start(sink: Arc<Sink>, format: LogFormat, level: LogLevel) -> Handle {
             let _ = formats.reload(self::lines(sink.clone(), format));
             let _ = levels.reload(self::filter(level));
         }),
+        recent,
     }
 }
 

@@ -41,6 +41,8 @@ impl Uses {
         }
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < MAX_WAITING {
+            // Whole seconds, as all times of records are, so that an export loses nothing.
+            let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
             waiting.insert((user, network), at);
             self.noted.insert((user, network), minute);
         }

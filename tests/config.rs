@@ -219,4 +219,6 @@ fn what_is_written_is_what_is_meant() {
     assert_eq!(config.listen.socket_mode.0, 0o666);
     assert_eq!(config.relay.egress.0.len(), 2);
     assert_eq!(config.log.keep.0.as_secs(), 12 * 3600);
+    let off = parse("[log]\nkeep = \"0\"\n", "f").unwrap();
+    assert!(off.log.keep.0.is_zero());
 }

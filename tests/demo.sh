@@ -251,6 +251,12 @@ send "A name whose DNS is in trouble: put off, neither let through nor bounced" 
 title "Why may agency not send as locked.example?"
 ask 1 "refuse (locked-down)" explain --user agency --mail-from ann@locked.example
 
+title "What was refused or put off, from the decision log"
+ask 0 "quota-exceeded" log --user alerts --refused
+id=$("$outgate" -c "$dir/outgate.toml" log --user alerts --reason quota-exceeded --limit 1 --json | sed 's/.*"id":"\([^"]*\)".*/\1/')
+title "A customer sends in the id from behind the link of the reply"
+ask 0 "quota-exceeded" explain "$id"
+
 title "What outgate wrote about it"
 grep ' decision ' "$dir/outgate.log" | sed -E 's/ (id|account|user_id|ms|recipients|queue_id)=("[^"]*"|[^ ]*)//g' | cut -c1-230
 

@@ -20,7 +20,9 @@ use outgate::model::name::{Login, Name, UserId};
 use outgate::model::quota::{Counter, MessageKey};
 use outgate::model::user::{AccountTerms, Ownership, User};
 use outgate::store::memory::MemoryStore;
-use outgate::store::{Answer, Changes, Charge, Charged, Credential, ManageError, Store, Use, Work};
+use outgate::store::{
+    Answer, Changes, Charge, Charged, Credential, Held, ManageError, Store, Use, Work,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinHandle;
@@ -901,7 +903,7 @@ impl Store for Faulty {
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
         self.0.charge(charge)
     }
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
         self.0.used(counters)
     }
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {

@@ -179,6 +179,7 @@ fn user(mode: Mode, grants: Vec<Grant>) -> User {
         networks: Vec::new(),
         check_from: CheckFrom::Both,
         enforce: Enforce::On,
+        enforce_until: None,
         max_recipients: None,
         quotas: Vec::new(),
         credential_version: 1,

@@ -139,6 +139,47 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "indymilter",
         ],
     ),
+    (
+        "journal",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::engine",
+            "crate::front",
+            "crate::manage",
+            "crate::cli",
+        ],
+    ),
+    (
+        "admin",
+        &[
+            "rusqlite",
+            "crate::store::sqlite",
+            "crate::engine",
+            "crate::front",
+            "crate::daemon",
+            "crate::cli",
+            "crate::model",
+        ],
+    ),
+    (
+        "metrics",
+        &["crate::", "Mutex", "RwLock", "String", "prometheus_client"],
+    ),
+    (
+        "doctor",
+        &[
+            "rusqlite",
+            "clap",
+            "crate::store::sqlite",
+            "crate::cli",
+            "crate::front",
+            "crate::daemon",
+        ],
+    ),
+    ("doctor/checks", PURE_DOCTOR),
+    ("doctor/postfix", PURE_DOCTOR),
+    ("doctor/wiring.rs", PURE_DOCTOR),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 
@@ -156,6 +197,19 @@ const JUDGES_OF_DNS: &[&str] = &[
     "crate::config",
     "crate::clock",
     "crate::manage",
+];
+
+/// What the doctor judges has been gathered before.
+const PURE_DOCTOR: &[&str] = &[
+    "async ",
+    "tokio",
+    "tracing",
+    "std::fs",
+    "std::process",
+    "rustix",
+    "crate::clock",
+    "crate::dns",
+    "crate::control",
 ];
 
 /// Beyond, a file holds more than one noun.

@@ -57,6 +57,7 @@ impl Answer {
             asked: asker.asked,
         };
         let reply = engine.conclude(&mut Record::default(), &context, decision);
+        engine.answered(FrontEnd::Auth, asker.asked);
         let user = decision.user.as_ref().map(|user| user.name.clone());
         let verdict = decision
             .carried_out()

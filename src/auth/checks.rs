@@ -65,6 +65,11 @@ impl Checks {
         // Overloaded: there will be another occasion.
         let _ = self.pool.submit(threads, Box::new(work));
     }
+
+    /// How many checks wait for a thread, and how many are under way.
+    pub fn load(&self) -> (usize, usize) {
+        self.pool.load()
+    }
 }
 
 impl Waiting {

@@ -35,6 +35,7 @@ use crate::decision::Decision;
 use crate::decision::login::{Attempt, Password, judge_login};
 use crate::decision::reason::Reason;
 use crate::engine::Engine;
+use crate::metrics::Hits;
 use crate::model::name::{Login, UserId};
 use crate::model::password::Secret;
 use crate::model::user::SharedUser;
@@ -109,6 +110,21 @@ impl Authenticator {
         self.hashed.load(Ordering::Relaxed)
     }
 
+    /// How many passwords wait to be hashed, and how many are being hashed.
+    pub fn hashing(&self) -> (usize, usize) {
+        self.checks.load()
+    }
+
+    /// How often a password was remembered to be right, or was not.
+    pub fn hits(&self) -> &Hits {
+        &self.remembered.hits
+    }
+
+    /// How many right passwords are remembered.
+    pub fn remembered(&self) -> usize {
+        self.remembered.len()
+    }
+
     /// Forgets what was counted against a user: `outgate user unlock`.
     pub fn unlock(&self, user: UserId) {
         let window = self.terms().limits.window.0;
@@ -157,6 +173,7 @@ impl Authenticator {
                     password,
                     client: Some(claim.asker.client),
                     audit: terms.audit,
+                    now: self.engine.clock.now(),
                 })
             };
             let candidate = self.candidate(claim, user);

@@ -73,6 +73,15 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// How many pieces of work wait, and how many are being done.
+    pub fn load(&self) -> (usize, usize) {
+        let state = self.shared.state();
+        let busy = state.threads.saturating_sub(state.idle);
+        (state.waiting.len(), busy)
+    }
+}
+
 impl Drop for Pool {
     fn drop(&mut self) {
         let mut state = self.shared.state();

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use super::fingerprint::Fingerprint;
+use crate::metrics::Hits;
 
 /// How many are remembered: 4 MiB.
 const CAPACITY: usize = 65_536;
@@ -16,12 +17,15 @@ const CAPACITY: usize = 65_536;
 /// Right passwords, and when they were found right.
 pub struct Remembered {
     right: Cache<Fingerprint, Instant>,
+    /// How often a password was known to be right.
+    pub hits: Hits,
 }
 
 impl Default for Remembered {
     fn default() -> Remembered {
         Remembered {
             right: Cache::new(CAPACITY),
+            hits: Hits::default(),
         }
     }
 }
@@ -29,14 +33,21 @@ impl Default for Remembered {
 impl Remembered {
     /// Whether this password was found right within `ttl`.
     pub fn knows(&self, print: Fingerprint, ttl: Duration, now: Instant) -> bool {
-        match self.right.get(&print) {
+        let known = match self.right.get(&print) {
             Some(since) if now.saturating_duration_since(since) < ttl => true,
             Some(_) => {
                 self.right.remove(&print);
                 false
             }
             None => false,
-        }
+        };
+        self.hits.note(known);
+        known
+    }
+
+    /// How many are remembered, those whose time is over among them.
+    pub fn len(&self) -> usize {
+        self.right.len()
     }
 
     /// This password has just been found right.

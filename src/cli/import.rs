@@ -1,18 +1,22 @@
 //! `import`: many records at once, all of them or none.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::{Exit, Failure};
 use super::host::Host;
+use super::new_file::NewFile;
 use super::output::{Output, Shown};
+use super::progress;
 use super::word;
 use crate::auth::hash::check_stored;
 use crate::manage::import::{self, Count, Summary};
+
+/// How much is read at once.
+const BUFFER: usize = 256 * 1024;
 
 /// How the file is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -45,7 +49,10 @@ impl Options {
     fn outgate(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
         let (mut lines, length) = open(&self.file)?;
         let store = host.store()?;
-        let bar = progress(length);
+        if length.is_none() {
+            lines = gathered(lines.as_mut(), host)?;
+        }
+        let bar = progress::bytes(length);
         let options = import::Options {
             dry_run: self.dry_run,
             now: host.clock.now(),
@@ -99,23 +106,32 @@ fn open(file: &Path) -> Result<(Box<dyn BufRead>, Option<u64>), Failure> {
             "name a file that outgate export wrote, or - for standard input",
         )
     })?;
-    Ok((
-        Box::new(BufReader::with_capacity(256 * 1024, opened)),
-        length,
-    ))
+    Ok((Box::new(BufReader::with_capacity(BUFFER, opened)), length))
 }
 
-/// A bar on standard error, where that is a terminal; nothing otherwise.
-fn progress(length: Option<u64>) -> ProgressBar {
-    let (bar, template) = match length {
-        Some(length) => (
-            ProgressBar::new(length),
-            "{bar:40} {bytes}/{total_bytes} {eta}",
-        ),
-        None => (ProgressBar::new_spinner(), "{spinner} {bytes}"),
+/// What comes from a pipe, when it has all come. An import locks the store from its first line to its
+/// last, and whoever writes into the pipe may ask for a passphrase in between. It is kept in a file
+/// without a name beside the store, with which it shares its secrets and the space that it needs.
+fn gathered(input: &mut dyn BufRead, host: &Host) -> Result<Box<dyn BufRead>, Failure> {
+    let place = host.config.store.url.beside("piped-import");
+    let cannot = |error: io::Error| {
+        Failure::temporary(
+            format!("cannot keep what is read beside the store: {error}"),
+            "make room there, or write it into a file and import that",
+        )
     };
-    match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
-        Err(_) => bar,
+    let mut file = NewFile::create(&place, true)?.nameless().map_err(cannot)?;
+    let mut kept = BufWriter::with_capacity(BUFFER, &file);
+    let mut trouble = None;
+    let read = import::gather(input, &mut |line| {
+        trouble = kept.write_all(line.as_bytes()).err();
+        trouble.is_none()
+    });
+    if let Some(error) = trouble.or_else(|| kept.flush().err()) {
+        return Err(cannot(error));
     }
+    drop(kept);
+    read?;
+    file.rewind().map_err(cannot)?;
+    Ok(Box::new(BufReader::with_capacity(BUFFER, file)))
 }

@@ -3,19 +3,27 @@
 //! One file a noun. Nothing here knows SQL or decides a rule; only `output` prints.
 
 mod account;
+mod backup;
 mod check_config;
+mod doctor;
 mod domain;
 pub mod explain;
+mod export;
 mod failure;
 pub mod host;
 mod import;
+mod log;
+mod new_file;
 mod operator;
 mod output;
+mod own_files;
 pub mod postfix;
+mod progress;
 mod quota;
 mod status;
 mod user;
 mod visible;
+mod when;
 mod word;
 
 use std::path::{Path, PathBuf};
@@ -34,7 +42,7 @@ use output::Output;
     name = "outgate",
     version,
     about = "Decides who may send through Postfix: SMTP logins, sender domains, client addresses, quotas",
-    after_help = "Exit status: 0 done, 1 refused, 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
+    after_help = "Exit status: 0 done, 1 refused (doctor: something found), 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
                   Standard output is data, standard error is talk.",
     subcommand_required = true,
     propagate_version = false,
@@ -79,11 +87,19 @@ enum Command {
     Quota(quota::Command),
     /// Say what would be answered to a message, and why; what is not given is not judged
     Explain(explain::Options),
+    /// Show what was decided: each login, each refusal or deferral, each accepted message
+    Log(log::Options),
+    /// Find what is wrong with this host: Postfix's wiring, sockets, store, DNS, clock; each with its fix
+    Doctor(doctor::Options),
     /// What this host's Postfix needs
     #[command(subcommand)]
     Postfix(postfix::Command),
     /// Read accounts, domains and users from a file: all of it or nothing
     Import(import::Options),
+    /// Write accounts, domains and users to a file that import outgate reads
+    Export(export::Options),
+    /// Make a consistent copy of the store, also while the daemon uses it
+    Backup(backup::Options),
     /// Ask the running daemon how it is
     Status,
     /// Print a script that completes outgate's commands in a shell
@@ -134,8 +150,12 @@ impl Command {
             Command::User(command) => command.run(&Host::load(file)?, output)?,
             Command::Quota(command) => command.run(&Host::load(file)?, output)?,
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
+            Command::Log(options) => options.run(&Host::load(file)?, output)?,
+            Command::Doctor(options) => options.run(file, output)?,
             Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
+            Command::Export(options) => options.run(&Host::load(file)?, output)?,
+            Command::Backup(options) => options.run(&Host::load(file)?, output)?,
             Command::Status => status::run(&Host::load(file)?, output)?,
         };
         Ok(exit.into())

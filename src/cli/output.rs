@@ -60,6 +60,11 @@ impl Output {
         }
     }
 
+    /// Whether nobody reads any more.
+    pub fn is_left(&self) -> bool {
+        self.trouble.is_some()
+    }
+
     /// Writes one JSON value on a line of its own.
     pub fn value(&mut self, value: &impl Serialize) {
         self.json_text(value);
@@ -118,6 +123,28 @@ impl Output {
         }
     }
 
+    /// Writes a line of columns that are at least so wide; each stays as wide as it had to become, up to
+    /// the widest. A longer cell pushes aside what stands behind it on its own line alone.
+    pub fn columns(&mut self, widths: &mut [usize], widest: usize, cells: &[String]) {
+        let mut line = String::new();
+        for (width, cell) in widths.iter_mut().zip(cells) {
+            let cell = visible::one_line(cell);
+            *width = cell.chars().count().min(widest).max(*width);
+            line.push_str(&format!("{cell:width$}  "));
+        }
+        self.write(line.trim_end().as_bytes());
+        self.write(b"\n");
+    }
+
+    /// Hands over what was written so far. False: nobody reads any more.
+    pub fn flush(&mut self) -> bool {
+        if self.trouble.is_none() {
+            let flushed = self.out.flush();
+            self.keep(flushed);
+        }
+        self.trouble.is_none()
+    }
+
     /// Says something beside the data, on standard error.
     pub fn say(&mut self, kind: &str, words: &str) {
         let line = if self.json {
@@ -151,10 +178,7 @@ impl Output {
 
     /// Hands everything over. A reader that has left is no error.
     pub fn finish(&mut self) -> Result<(), Failure> {
-        if self.trouble.is_none() {
-            let flushed = self.out.flush();
-            self.keep(flushed);
-        }
+        self.flush();
         match &self.trouble {
             Some(error) if error.kind() != ErrorKind::BrokenPipe => Err(Failure::temporary(
                 format!("cannot write to standard output: {error}"),
@@ -233,7 +257,7 @@ impl<T: Listed> List<'_, T> {
 }
 
 /// Compact JSON in which harmful characters are escaped: the value stays the same.
-fn to_json(value: &impl Serialize) -> String {
+pub fn to_json(value: &impl Serialize) -> String {
     let mut bytes = Vec::with_capacity(256);
     let mut serializer = Serializer::with_formatter(&mut bytes, Harmless);
     match value.serialize(&mut serializer) {

@@ -14,7 +14,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 pub use choice::{
     AllowOrRefuse, EnforcementMode, LockdownApply, LogFormat, LogLevel, OverLimit, RefuseOrAllow,
@@ -318,7 +319,8 @@ pub struct Log {
     pub format: LogFormat,
     /// The least important that is written.
     pub level: LogLevel,
-    /// How long decisions are kept in the store.
+    /// How long decisions are kept in the store; `0`: not at all.
+    #[serde(deserialize_with = "or_nothing")]
     pub keep: Duration,
 }
 
@@ -329,5 +331,14 @@ impl Default for Log {
             level: LogLevel::default(),
             keep: Duration::from_secs(30 * 24 * 3600),
         }
+    }
+}
+
+/// A length of time, or `0`.
+fn or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    match text.as_str() {
+        "0" => Ok(Duration::from_secs(0)),
+        length => length.parse().map_err(D::Error::custom),
     }
 }

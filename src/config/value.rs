@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use jiff::tz::TimeZone;
-use jiff::{Span, SpanRelativeTo};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
 use super::HashCost;
 use crate::model::domain::Domain;
 use crate::model::network::Network;
+use crate::model::until;
 
 /// Implements `Deserialize` through `FromStr`, so that an error points at the value in the file.
 macro_rules! from_text {
@@ -220,13 +220,7 @@ impl FromStr for Duration {
                 "{text:?} is not a length of time: write e.g. \"90s\", \"5m\", \"12h\" or \"30d\""
             )
         };
-        let span: Span = text.parse().map_err(|_| wrong())?;
-        if span.get_months() != 0 || span.get_years() != 0 {
-            return Err(wrong());
-        }
-        let length = span
-            .to_duration(SpanRelativeTo::days_are_24_hours())
-            .map_err(|_| wrong())?;
+        let length = until::length(text).ok_or_else(wrong)?;
         let length = std::time::Duration::try_from(length).map_err(|_| wrong())?;
         if length.is_zero() {
             return Err(format!("{text:?}: must be longer than nothing"));

@@ -1,25 +1,42 @@
-//! The doors of the auth and policy front ends: accepts connections, each a task of its own, and
-//! counts them. There is no limit but that of open files: Postfix bounds its own processes.
+//! The doors of the front ends that run here: accepts connections, each a task of its own, and counts
+//! them. For auth and policy there is no limit but that of open files: Postfix bounds its own processes.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Notify, Semaphore};
 
 use crate::clock::Clock;
 use crate::front::listener::{Arrivals, Listener, Stream};
 
 /// Connections that are open now.
 #[derive(Default, Debug)]
-pub struct Gauge(AtomicUsize);
+pub struct Gauge {
+    open: AtomicUsize,
+    /// Somebody was the last to leave.
+    left: Notify,
+}
 
 impl Gauge {
     /// How many.
     pub fn open(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.open.load(Ordering::SeqCst)
+    }
+
+    /// Waits until none is.
+    pub async fn empty(&self) {
+        loop {
+            let left = self.left.notified();
+            if self.open() == 0 {
+                return;
+            }
+            left.await;
+        }
     }
 
     fn enter(self: &Arc<Gauge>) -> Guest {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.open.fetch_add(1, Ordering::SeqCst);
         Guest(self.clone())
     }
 }
@@ -29,7 +46,10 @@ struct Guest(Arc<Gauge>);
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        let Guest(gauge) = self;
+        if gauge.open.fetch_sub(1, Ordering::SeqCst) == 1 {
+            gauge.left.notify_waiters();
+        }
     }
 }
 
@@ -39,13 +59,29 @@ where
     Serve: Fn(Stream) -> Serving,
     Serving: Future<Output = ()> + Send + 'static,
 {
+    keep_few(listener, Semaphore::MAX_PERMITS, gauge, clock, serve).await;
+}
+
+/// Like [`keep`], so many at a time: others wait in the backlog of the socket.
+pub async fn keep_few<Serve, Serving>(
+    listener: Listener,
+    most: usize,
+    gauge: Arc<Gauge>,
+    clock: Clock,
+    serve: Serve,
+) where
+    Serve: Fn(Stream) -> Serving,
+    Serving: Future<Output = ()> + Send + 'static,
+{
+    let room = Arc::new(Semaphore::new(most));
     let arrivals = Arrivals::new(listener, clock);
-    loop {
+    // Nobody closes the room.
+    while let Ok(place) = room.clone().acquire_owned().await {
         let stream = arrivals.next().await;
         let guest = gauge.enter();
         let serving = serve(stream);
         tokio::spawn(async move {
-            let _guest = guest;
+            let _guest = (guest, place);
             serving.await;
         });
     }

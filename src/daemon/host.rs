@@ -35,6 +35,16 @@ pub fn open_files() -> Option<usize> {
     Some(listed.saturating_sub(1))
 }
 
+/// Memory of this process that is in use, in bytes, where the system tells.
+pub fn resident_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib * 1024)
+}
+
 /// Warns of root where nobody confines it: systemd says with this variable that it started us.
 pub fn warn_of_root() {
     if rustix::process::geteuid().is_root() && std::env::var_os("INVOCATION_ID").is_none() {

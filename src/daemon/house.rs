@@ -2,28 +2,34 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::control::{Control, Socket};
+use super::doors::Gauge;
+use super::farewell::Farewell;
 use super::fronts::{self, Fronts};
 use super::inherited::Door;
 use super::keeper::Keeper;
+use super::overview::Overview;
 use super::reload::Reloader;
 use super::signals::{Signals, Wish};
 use super::status::Status;
 use super::watch::Watch;
 use super::{Setup, host};
+use crate::clock::Clock;
+use crate::config::Config;
 use crate::directory::Directory;
 use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
-use crate::journal::Journal;
-use crate::store::Store;
+use crate::journal::{Archive, Journal, Sink};
+use crate::store::log;
 use crate::store::sqlite::SqliteStore;
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
@@ -33,9 +39,12 @@ const DRAIN: Duration = Duration::from_millis(6500);
 /// How long the last uses may take to be stored.
 const LAST_WRITE: Duration = Duration::from_secs(1);
 
-/// How long those who were let in last may take to be answered. An smtpd process dies of a handshake
+/// How long those who were let in last may take for their handshake. An smtpd process dies of one
 /// that breaks off, and its port with it; an idle connection that ends costs it nothing.
-const LAST_ANSWERS: Duration = Duration::from_millis(250);
+const LAST_HANDSHAKES: Duration = Duration::from_millis(250);
+
+/// How long the answers to what was asked last may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 const BROKEN: &str = "a part of the daemon broke that must not";
 
@@ -51,6 +60,11 @@ pub struct House {
     /// Tasks that never end while all is well.
     vital: JoinSet<()>,
     store_name: String,
+    farewell: Arc<Farewell>,
+    auth: Arc<Gauge>,
+    policy: Arc<Gauge>,
+    /// The end has begun.
+    stopping: Arc<AtomicBool>,
 }
 
 impl House {
@@ -63,45 +77,38 @@ impl House {
         let inherited = setup.inherited.listeners().map_err(|e| e.to_string())?;
         let listeners = fronts::bind(inherited, &config.listen).map_err(|e| e.to_string())?;
 
-        // Opens behind our back, while questions are answered.
-        let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
-        let started_at = setup.clock.now();
         let store_name = format!("sqlite:{}", config.store.url.path().display());
-        let resolver = Resolver::new(&config.dns, setup.clock.clone(), Handle::current())
-            .map_err(|e| e.to_string())?;
-        let engine = Arc::new(Engine::new(
-            Directory::new(Arc::new(store)),
-            resolver,
-            setup.config,
-            Journal::new(Some(setup.sink.clone())),
-            setup.clock,
-        ));
+        let started_at = setup.clock.now();
+        let engine = engine(setup.config, setup.clock, setup.sink.clone())?;
         let watch = Arc::<Watch>::default();
         let keeper = Arc::new(Keeper::new(engine.clone()));
         let (mut doors, mut vital) = (JoinSet::new(), JoinSet::new());
         let mut fronts = Fronts::new(engine.clone());
-        for (door, listener) in listeners {
-            fronts
-                .open(door, listener, &mut doors)
-                .map_err(|e| e.to_string())?;
-        }
+        let opened = fronts.open_all(listeners, &mut doors);
+        opened.map_err(|e| e.to_string())?;
         announce(&fronts.listeners);
+        let stopping = Arc::<AtomicBool>::default();
+        let status = Status {
+            config: setup.path.clone(),
+            started_at,
+            listeners: std::mem::take(&mut fronts.listeners),
+            auth: fronts.auth.clone(),
+            policy: fronts.policy.clone(),
+            milter: std::mem::take(&mut fronts.milter_sessions),
+            authenticator: fronts.authenticator.clone(),
+            recent: setup.log.recent(),
+            engine: engine.clone(),
+            watch: watch.clone(),
+            keeper: keeper.clone(),
+            sink: setup.sink,
+            open_files: setup.open_files,
+        };
+        let overview = Overview::new(&status, &fronts, stopping.clone());
+        fronts.open_admin(Arc::new(overview), &mut doors);
         let control = Control {
             watch: watch.clone(),
             authenticator: fronts.authenticator,
-            status: Status {
-                config: setup.path.clone(),
-                started_at,
-                listeners: fronts.listeners,
-                auth: fronts.auth,
-                policy: fronts.policy,
-                milter: fronts.milter_sessions,
-                engine: engine.clone(),
-                watch: watch.clone(),
-                keeper: keeper.clone(),
-                sink: setup.sink,
-                open_files: setup.open_files,
-            },
+            status,
         };
         vital.spawn(control.run(control_socket));
         vital.spawn(host::feed_watchdog());
@@ -118,12 +125,16 @@ impl House {
             doors,
             vital,
             store_name,
+            farewell: fronts.farewell,
+            auth: fronts.auth,
+            policy: fronts.policy,
+            stopping,
         })
     }
 
-    /// The store, for whoever closes it after the last question.
-    pub fn store(&self) -> Arc<dyn Store> {
-        self.keeper.store().clone()
+    /// For whoever closes store and log after the last question.
+    pub fn engine(&self) -> Arc<Engine> {
+        self.keeper.engine().clone()
     }
 
     /// Keeps house until a signal asks to end, then drains.
@@ -168,21 +179,39 @@ impl House {
     /// in the backlog of a socket that somebody holds for the next process.
     async fn close(mut self) {
         host::stopping();
+        self.stopping.store(true, Ordering::Relaxed);
         tracing::info!("stopping: open milter sessions may end, a second signal ends them now");
         let drains = self.milters.into_iter().map(|milter| milter.drain(DRAIN));
         let (keeper, mut doors) = (self.keeper, self.doors);
+        let (farewell, auth, policy) = (self.farewell, self.auth, self.policy);
         let last = async {
             join_all(drains).await;
             keeper.keep(LAST_WRITE).await;
             doors.shutdown().await;
             // The watcher still watches: what is answered now is as fresh as ever.
-            sleep(LAST_ANSWERS).await;
+            sleep(LAST_HANDSHAKES).await;
+            farewell.say();
+            let _ = timeout(LAST_ANSWERS, join(auth.empty(), policy.empty())).await;
         };
         tokio::select! {
             () = last => {}
             () = self.signals.stop() => {}
         }
     }
+}
+
+/// The engine. Store and log are opened behind our back, while questions are answered.
+fn engine(config: Config, clock: Clock, sink: Arc<Sink>) -> Result<Arc<Engine>, String> {
+    let store = SqliteStore::start(config.store.url.path()).map_err(|e| e.to_string())?;
+    let resolver =
+        Resolver::new(&config.dns, clock.clone(), Handle::current()).map_err(|e| e.to_string())?;
+    let archive = Archive::start(log::writer(&config.store.url), clock.clone())
+        .map_err(|e| format!("cannot start the decision log: {e}"))?;
+    let journal = Journal::new(Some(sink)).with_archive(archive);
+    let directory = Directory::new(Arc::new(store));
+    Ok(Arc::new(Engine::new(
+        directory, resolver, config, journal, clock,
+    )))
 }
 
 fn announce(listeners: &[(Door, String)]) {

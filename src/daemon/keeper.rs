@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::engine::Engine;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, Trouble};
 use crate::telemetry::OnceAMinute;
 
 /// How often.
@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Keeps uses, and knows whether the store can be written.
 pub struct Keeper {
     engine: Arc<Engine>,
-    trouble: Mutex<Option<StoreError>>,
+    /// That the store does not even say what came of it.
+    silence: Mutex<Option<Trouble>>,
     said: OnceAMinute,
 }
 
@@ -28,9 +29,14 @@ impl Keeper {
     pub fn new(engine: Arc<Engine>) -> Keeper {
         Keeper {
             engine,
-            trouble: Mutex::default(),
+            silence: Mutex::default(),
             said: OnceAMinute::new(),
         }
+    }
+
+    /// Whose uses it keeps.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
     }
 
     /// Where it keeps them.
@@ -51,18 +57,23 @@ impl Keeper {
     /// Keeps what has gathered; what the store does not take waits for the next time.
     pub async fn keep(&self, patience: Duration) {
         let uses = self.engine.uses().take();
-        if uses.is_empty() {
-            return;
-        }
-        let trouble = match timeout(patience, self.store().record_uses(uses.clone())).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error),
+        let writing = match (uses.is_empty(), self.trouble()) {
+            (false, _) => self.store().record_uses(uses.clone()),
+            // Nobody else may come to see whether it is over.
+            (true, Some(_)) => self.store().try_writing(),
+            (true, None) => return,
+        };
+        let (error, silent) = match timeout(patience, writing).await {
+            Ok(Ok(())) => (None, false),
+            Ok(Err(error)) => (Some(error), false),
             Err(_) => {
                 let seconds = patience.as_secs();
-                Some(StoreError::Busy(format!("not written within {seconds} s")))
+                let error = StoreError::Busy(format!("not written within {seconds} s"));
+                (Some(error), true)
             }
         };
-        if let Some(error) = &trouble {
+        self.heard(error.clone().filter(|_| silent));
+        if let Some(error) = &error {
             self.engine.uses().put_back(uses);
             if self.said.is_due(&self.engine.clock) {
                 let error = error.to_string();
@@ -72,12 +83,17 @@ impl Keeper {
                 );
             }
         }
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// What the last writing met.
-    pub fn trouble(&self) -> Option<StoreError> {
-        let trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        trouble.clone()
+    /// What the last writing met, whoever wrote.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let silence = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        silence.clone().or_else(|| self.store().writing().trouble)
+    }
+
+    fn heard(&self, silence: Option<StoreError>) {
+        let now = self.engine.clock.now();
+        let mut known = self.silence.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Trouble::after(known.as_ref(), silence, now);
     }
 }

@@ -6,11 +6,13 @@
 
 mod control;
 mod doors;
+mod farewell;
 mod fronts;
 mod host;
 mod house;
 mod inherited;
 mod keeper;
+mod overview;
 mod reload;
 mod signals;
 mod status;
@@ -104,19 +106,20 @@ fn run(setup: Setup) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the runtime: {error}"))?;
-    let (outcome, store) = runtime.block_on(async {
+    let (outcome, engine) = runtime.block_on(async {
         match House::open(setup) {
             Ok(house) => {
-                let store = house.store();
-                (house.keep().await, Some(store))
+                let engine = house.engine();
+                (house.keep().await, Some(engine))
             }
             Err(problem) => (Err(problem), None),
         }
     });
     // Connections of auth and policy that are still open end here.
     runtime.shutdown_timeout(Duration::from_millis(100));
-    if let Some(store) = store {
-        close(store);
+    if let Some(engine) = engine {
+        engine.journal().close(STORE_PATIENCE);
+        close(engine.directory.store().clone());
     }
     outcome
 }

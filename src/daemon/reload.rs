@@ -7,7 +7,6 @@ use tokio::runtime::Handle;
 
 use crate::config::load::load;
 use crate::config::{Config, Listen, Store};
-use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::telemetry;
 
@@ -53,8 +52,9 @@ impl Reloader {
         let waiting = self.waiting_for_restart(&config).join(", ");
         config.store = self.store.clone();
         config.listen = self.listen.clone();
-        let clock = self.engine.clock.clone();
-        let resolver = match Resolver::new(&config.dns, clock, Handle::current()) {
+        let settings = self.engine.settings();
+        let resolver = settings.standings.resolver();
+        let resolver = match resolver.next(&config.dns, Handle::current()) {
             Ok(resolver) => resolver,
             Err(error) => {
                 let error = error.to_string();

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Clock;
 use crate::directory::Directory;
-use crate::store::{Change, StoreError};
+use crate::store::{Change, StoreError, Trouble};
 use crate::telemetry;
 
 /// How soon a change is noticed that nobody tells of.
@@ -27,6 +27,7 @@ struct Round {
     /// The last wish that had been made when the round began.
     wish: u64,
     outcome: Result<(), StoreError>,
+    trouble: Option<Trouble>,
 }
 
 /// Rounds, and those who wait for one.
@@ -65,8 +66,15 @@ impl Watch {
                 Ok(()) => telemetry::store_recovered(),
                 Err(error) => telemetry::store_trouble(clock, error),
             }
-            directory.set_trouble(outcome.clone().err());
-            self.rounds.send_replace(Some(Round { wish, outcome }));
+            let error = outcome.clone().err();
+            directory.set_trouble(error.clone());
+            let before = self.trouble();
+            let trouble = Trouble::after(before.as_ref(), error, clock.now());
+            self.rounds.send_replace(Some(Round {
+                wish,
+                outcome,
+                trouble,
+            }));
         }
     }
 
@@ -89,11 +97,14 @@ impl Watch {
     }
 
     /// What the last round met.
-    pub fn trouble(&self) -> Option<StoreError> {
-        match &*self.rounds.borrow() {
-            Some(round) => round.outcome.clone().err(),
-            None => Some(StoreError::Busy("it is being opened".to_owned())),
-        }
+    pub fn trouble(&self) -> Option<Trouble> {
+        let round = self.rounds.borrow();
+        round.as_ref().and_then(|round| round.trouble.clone())
+    }
+
+    /// Whether there was a round.
+    pub fn has_looked(&self) -> bool {
+        self.rounds.borrow().is_some()
     }
 
     async fn next(&self, fits: impl Fn(&Round) -> bool) -> Result<(), StoreError> {
@@ -143,7 +154,7 @@ mod tests {
     use crate::model::user::{AccountTerms, Ownership, User};
     use crate::store::memory::MemoryStore;
     use crate::store::{
-        Answer, Changes, Charge, Charged, Credential, ManageError, Store, Use, Work,
+        Answer, Changes, Charge, Charged, Credential, Held, ManageError, Store, Use, Work,
     };
 
     /// A store whose list of changes can fail, and can be made to wait.
@@ -168,7 +179,7 @@ mod tests {
         fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
             self.inner.charge(charge)
         }
-        fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+        fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
             self.inner.used(counters)
         }
         fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
@@ -258,7 +269,10 @@ mod tests {
         let hung = scene.watch.noted().await.unwrap_err();
         assert_eq!(hung, StoreError::Busy("no answer within 2 s".to_owned()));
         assert_eq!(scene.directory.usable(), Err(hung.clone()));
-        assert_eq!(scene.watch.trouble(), Some(hung));
+        let trouble = scene.watch.trouble().unwrap();
+        assert_eq!(trouble.error, hung);
+        assert_eq!(scene.watch.noted().await, Err(hung));
+        assert_eq!(scene.watch.trouble().unwrap().since, trouble.since);
         scene.store.passes.add_permits(1000);
         assert_eq!(scene.watch.noted().await, Ok(()));
         assert_eq!(scene.directory.usable(), Ok(()));
@@ -283,7 +297,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn opening_waits_for_a_lock_and_gives_up_on_what_is_no_store() {
         let scene = scene(1000);
-        assert!(scene.watch.trouble().is_some());
+        assert!(!scene.watch.has_looked());
         *scene.store.mood.lock().unwrap() = Some(locked());
         assert_eq!(scene.watch.noted().await, Err(locked()));
         let watch = scene.watch.clone();

@@ -31,6 +31,15 @@ pub enum Stage {
 }
 
 impl Stage {
+    /// Every one, in the order of their declaration.
+    pub const ALL: [Stage; 5] = [
+        Stage::Auth,
+        Stage::Mail,
+        Stage::Rcpt,
+        Stage::Data,
+        Stage::Eom,
+    ];
+
     /// The name in the log.
     pub fn id(self) -> &'static str {
         match self {
@@ -101,6 +110,8 @@ impl Allowance {
 /// What was looked up for a question.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
+    /// The time of the question. What a user may until then is over at that moment.
+    pub now: Timestamp,
     /// The user whose login it is.
     pub user: Option<SharedUser>,
     /// What its account has.

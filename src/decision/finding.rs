@@ -1,6 +1,8 @@
 //! What judging comes to: the decision, and what speaks against the message. For the engine, which
 //! puts it into words, and for whoever explains.
 
+use jiff::Timestamp;
+
 use super::facts::{Allowance, Field, Rules};
 use super::reason::{Reason, Verdict};
 use super::step::Step;
@@ -25,6 +27,8 @@ pub struct Decision {
     pub steps: Vec<Step>,
     /// Refusals are recorded and not carried out.
     pub audit: bool,
+    /// When that ends by itself; `None`: it does not, or is not so.
+    pub audit_until: Option<Timestamp>,
     /// The quotas that an accepted message is charged to.
     pub allowances: Vec<Allowance>,
 }
@@ -180,6 +184,7 @@ impl Decision {
             }],
             steps: Vec::new(),
             audit: false,
+            audit_until: None,
             allowances: Vec::new(),
         }
     }

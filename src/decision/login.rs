@@ -3,11 +3,13 @@
 //! The order is the promise: the IP list is looked at only after the right password, so that
 //! `IP not authorized` tells nobody anything new who does not know the password.
 
+use jiff::Timestamp;
+
 use super::reason::Reason;
 use super::step::{Detail, Outcome, Rule, Step};
-use super::{About, Decision, Finding, client_fits};
+use super::{About, Audit, Decision, Finding, client_fits};
 use crate::model::network::ClientAddress;
-use crate::model::user::{Enforce, SharedUser, Status};
+use crate::model::user::{SharedUser, Status};
 
 /// What checking the password came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,20 +35,19 @@ pub struct Attempt {
     pub client: Option<ClientAddress>,
     /// Audit mode of the whole site.
     pub audit: bool,
+    /// When it is made.
+    pub now: Timestamp,
 }
 
 /// Judges an attempt whose mechanism and TLS are in order.
 pub fn judge_login(attempt: &Attempt) -> Decision {
-    let audit = attempt.audit
-        || attempt
-            .user
-            .as_ref()
-            .is_some_and(|u| u.enforce == Enforce::Audit);
+    let audit = Audit::of(attempt.user.as_deref(), attempt.audit, attempt.now);
     let mut decision = Decision {
         user: attempt.user.clone(),
         findings: Vec::new(),
         steps: Vec::with_capacity(Rule::LOGIN.len()),
-        audit,
+        audit: audit.on,
+        audit_until: audit.until,
         allowances: Vec::new(),
     };
     let settled = [throttle, account, password, status, client]

@@ -16,6 +16,8 @@ pub mod step;
 
 use std::ops::ControlFlow;
 
+use jiff::Timestamp;
+
 use facts::{Facts, Field, Question, Resolved, Rules, addresses_in_names};
 pub use finding::{About, Decision, Finding};
 use reason::Reason;
@@ -25,7 +27,7 @@ use crate::model::address::Address;
 use crate::model::header_from::{FromError, Mailbox};
 use crate::model::network::ClientAddress;
 use crate::model::sender::EnvelopeSender;
-use crate::model::user::{CheckFrom, Enforce, Status, User};
+use crate::model::user::{CheckFrom, Status, User};
 use crate::standing::Need;
 
 /// May this login, from there, hand in this message as that sender?
@@ -36,17 +38,15 @@ use crate::standing::Need;
 /// Where DNS has a say, and has not been asked yet, no decision can be made: the answer is then what
 /// to look up, for all senders at once, and judging again with that decides.
 pub fn judge(question: &Question<'_>, facts: &Facts, rules: &Rules) -> Judged {
+    let audit = Audit::of(facts.user.as_deref(), rules.audit, facts.now);
     let mut judgement = Judgement {
         facts,
         rules,
         findings: Vec::new(),
         steps: Vec::with_capacity(Rule::MESSAGE.len()),
         needs: Vec::new(),
-        audit: rules.audit,
+        audit: audit.on,
     };
-    if let Some(user) = &facts.user {
-        judgement.audit |= user.enforce == Enforce::Audit;
-    }
     let _ = judgement.message(question);
     if !judgement.needs.is_empty() {
         return Judged::Needs(judgement.needs);
@@ -55,7 +55,8 @@ pub fn judge(question: &Question<'_>, facts: &Facts, rules: &Rules) -> Judged {
         user: facts.user.clone(),
         findings: judgement.findings,
         steps: judgement.steps,
-        audit: judgement.audit,
+        audit: audit.on,
+        audit_until: audit.until,
         allowances: facts.allowances.clone(),
     })
 }
@@ -276,6 +277,24 @@ impl Judgement<'_> {
             outcome,
             detail,
         });
+    }
+}
+
+/// Whether refusals are only recorded, and until when.
+pub(crate) struct Audit {
+    pub on: bool,
+    /// `None`: no end is set.
+    pub until: Option<Timestamp>,
+}
+
+impl Audit {
+    /// By the site's configuration or the user's own setting: either suffices.
+    pub fn of(user: Option<&User>, site: bool, now: Timestamp) -> Audit {
+        let user = user.filter(|user| user.is_audited(now));
+        Audit {
+            on: site || user.is_some(),
+            until: user.filter(|_| !site).and_then(|user| user.enforce_until),
+        }
     }
 }
 

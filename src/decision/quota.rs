@@ -3,7 +3,10 @@
 //! What is judged here is what has been used so far. Whether a message still fits when many come at
 //! the same moment is settled by the charge itself.
 
+use std::cmp::Reverse;
 use std::fmt;
+
+use jiff::Timestamp;
 
 use super::facts::{Allowance, Question};
 use super::finding::{About, Decision, Finding};
@@ -36,7 +39,8 @@ impl Judgement<'_> {
     }
 
     /// Each quota by itself. Before the number of recipients is certain, all that can be said is
-    /// whether anything is left.
+    /// whether anything is left. Of several in the way, the one is told that is so for good, or else
+    /// for longest: to try again before that would be in vain.
     pub(super) fn quotas(&mut self, question: &Question<'_>) -> Flow {
         let rule = Rule::Quota;
         if self.facts.charged {
@@ -45,10 +49,11 @@ impl Judgement<'_> {
         if self.facts.allowances.is_empty() {
             return self.pass(rule, Detail::Amount(AmountDetail::NoQuota));
         }
-        let facts = self.facts;
-        facts
-            .allowances
-            .iter()
+        let mut allowances: Vec<_> = self.facts.allowances.iter().collect();
+        let needed = |allowance: &Allowance| allowance.needed(question.recipients.unwrap_or(1));
+        allowances.sort_by_key(|allowance| allowance.obstacle(needed(allowance)));
+        allowances
+            .into_iter()
             .try_for_each(|allowance| self.allowance(allowance, question.recipients))
     }
 
@@ -56,30 +61,36 @@ impl Judgement<'_> {
         let rule = Rule::Quota;
         let detail = Detail::Amount(AmountDetail::Quota(allowance.clone()));
         let needed = allowance.needed(recipients.unwrap_or(1));
-        let Some(remaining) = allowance.remaining() else {
-            return self.pass(rule, detail);
-        };
-        if needed <= remaining {
-            return self.pass(rule, detail);
+        match allowance.obstacle(needed) {
+            Obstacle::None => self.pass(rule, detail),
+            Obstacle::ForGood => {
+                let about = About::Recipients {
+                    given: recipients.unwrap_or_default(),
+                    allowed: allowance.limit,
+                };
+                self.fail(rule, detail, Reason::TooManyRecipients, about)
+            }
+            Obstacle::Until(_) => {
+                let about = About::Quota {
+                    allowance: allowance.clone(),
+                    needed,
+                    for_good: self.rules.refuse_over_quota,
+                };
+                self.fail(rule, detail, Reason::QuotaExceeded, about)
+            }
         }
-        if needed > allowance.limit {
-            let about = About::Recipients {
-                given: recipients.unwrap_or_default(),
-                allowed: allowance.limit,
-            };
-            return self.fail(rule, detail, Reason::TooManyRecipients, about);
-        }
-        self.fail(
-            rule,
-            detail,
-            Reason::QuotaExceeded,
-            About::Quota {
-                allowance: allowance.clone(),
-                needed,
-                for_good: self.rules.refuse_over_quota,
-            },
-        )
     }
+}
+
+/// How a quota stands in the way of a message; in the order in which they are told.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Obstacle {
+    /// Not at all.
+    None,
+    /// The message can never fit.
+    ForGood,
+    /// Not enough is left before then, the latest first; `Timestamp::MAX`: before a reset.
+    Until(Reverse<Timestamp>),
 }
 
 impl Decision {
@@ -102,12 +113,32 @@ impl Decision {
 }
 
 impl Allowance {
-    /// What a message with so many recipients needs.
+    /// What a message with so many recipients needs. It has one at least, whatever is said.
     pub fn needed(&self, recipients: u32) -> u64 {
         match self.counter.unit {
             Unit::Messages => 1,
-            Unit::Recipients => recipients.into(),
+            Unit::Recipients => recipients.max(1).into(),
         }
+    }
+
+    /// Whether as much is left as a message with so many recipients needs.
+    pub fn has_room_for(&self, recipients: u32) -> bool {
+        self.obstacle(self.needed(recipients)) == Obstacle::None
+    }
+
+    fn obstacle(&self, needed: u64) -> Obstacle {
+        match self.remaining() {
+            None => Obstacle::None,
+            Some(remaining) if needed <= remaining => Obstacle::None,
+            Some(_) if needed > self.limit => Obstacle::ForGood,
+            Some(_) => Obstacle::Until(Reverse(self.resets_at.unwrap_or(Timestamp::MAX))),
+        }
+    }
+
+    /// Whether a message with so many recipients fits.
+    pub fn has_room(&self, recipients: u32) -> bool {
+        self.remaining()
+            .is_none_or(|remaining| self.needed(recipients) <= remaining)
     }
 }
 

@@ -74,7 +74,44 @@ pub enum Verdict {
     Defer,
 }
 
+impl Verdict {
+    /// All of them.
+    pub const ALL: [Verdict; 3] = [Verdict::Allow, Verdict::Refuse, Verdict::Defer];
+}
+
 impl Reason {
+    /// All of them.
+    pub const ALL: [Reason; 28] = [
+        Reason::Allowed,
+        Reason::Unauthenticated,
+        Reason::BadPassword,
+        Reason::NoSuchUser,
+        Reason::Suspended,
+        Reason::Mechanism,
+        Reason::TlsRequired,
+        Reason::IpNotAuthorized,
+        Reason::Throttled,
+        Reason::UnknownUser,
+        Reason::SenderNotAllowed,
+        Reason::SenderMalformed,
+        Reason::Plan,
+        Reason::OwnedByAnotherAccount,
+        Reason::HeaderFromNotAllowed,
+        Reason::HeaderFromMissing,
+        Reason::HeaderFromMalformed,
+        Reason::LockedDown,
+        Reason::SpfMissing,
+        Reason::SpfInvalid,
+        Reason::SpfNotIncludingRelay,
+        Reason::SpfNotPassing,
+        Reason::DmarcMissing,
+        Reason::DnsUnavailable,
+        Reason::QuotaExceeded,
+        Reason::TooManyRecipients,
+        Reason::StoreUnavailable,
+        Reason::InternalError,
+    ];
+
     /// The name in the log, in `explain` and in scripts.
     pub fn id(self) -> &'static str {
         match self {
@@ -186,12 +223,32 @@ impl fmt::Display for Reason {
     }
 }
 
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Verdict {
+    /// The name in the log and in `explain`.
+    pub fn id(self) -> &'static str {
+        match self {
             Verdict::Allow => "allow",
             Verdict::Refuse => "refuse",
             Verdict::Defer => "defer",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_in_the_list() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place, "{reason}");
+        }
+        assert_eq!(Reason::ALL.last(), Some(&Reason::InternalError));
     }
 }

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +13,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
+use super::figures::Figures;
 use super::memory::{self, Memory};
 use super::places::{Place, Places};
 use super::wire::Wire;
@@ -40,13 +40,18 @@ pub struct Flights {
     runtime: runtime::Handle,
     open: Mutex<HashMap<Query, watch::Sender<Progress>>>,
     places: Places,
-    answered: AtomicU64,
-    failed: AtomicU64,
+    /// What questions came to.
+    pub figures: Arc<Figures>,
 }
 
 impl Flights {
     /// None yet.
-    pub fn new(wire: Wire, clock: Clock, runtime: runtime::Handle) -> Flights {
+    pub fn new(
+        wire: Wire,
+        clock: Clock,
+        runtime: runtime::Handle,
+        figures: Arc<Figures>,
+    ) -> Flights {
         Flights {
             wire,
             memory: Memory::new(),
@@ -54,15 +59,16 @@ impl Flights {
             runtime,
             open: Mutex::default(),
             places: Places::new(),
-            answered: AtomicU64::new(0),
-            failed: AtomicU64::new(0),
+            figures,
         }
     }
 
     /// The answer to a question, or at `deadline` that it is late.
     pub async fn ask(self: &Arc<Self>, query: &Query, deadline: Instant) -> Looked {
         let now = self.clock.instant();
-        if let Some(looked) = self.memory.get(query, now) {
+        let remembered = self.memory.get(query, now);
+        self.figures.hits.note(remembered.is_some());
+        if let Some(looked) = remembered {
             return looked;
         }
         let mut progress = match self.join(query, now) {
@@ -121,8 +127,8 @@ impl Flights {
             bytes: self.memory.bytes(),
             capacity: self.memory.capacity(),
             in_flight: self.open().len() as u64,
-            answered: self.answered.load(Ordering::Relaxed),
-            failed: self.failed.load(Ordering::Relaxed),
+            answered: self.figures.answered(),
+            failed: self.figures.failed(),
         }
     }
 
@@ -132,14 +138,9 @@ impl Flights {
 
     /// Counts, and says in the log what the operator should know.
     fn note(&self, query: &Query, answer: &Answer) {
-        match answer {
-            Answer::Records(_) | Answer::NoData | Answer::NoName => {
-                self.answered.fetch_add(1, Ordering::Relaxed);
-            }
-            Answer::Trouble(trouble) => {
-                self.failed.fetch_add(1, Ordering::Relaxed);
-                telemetry::dns_trouble(&self.clock, query, *trouble);
-            }
+        self.figures.note(answer);
+        if let Answer::Trouble(trouble) = answer {
+            telemetry::dns_trouble(&self.clock, query, *trouble);
         }
     }
 }

@@ -8,6 +8,7 @@
 //! [`Known`]: crate::model::dns::Known
 //! [`Trouble`]: crate::model::dns::Trouble
 
+mod figures;
 mod flight;
 mod gather;
 mod memory;
@@ -25,8 +26,10 @@ use tokio::runtime;
 
 use crate::clock::Clock;
 use crate::config::Dns;
+use crate::metrics::Hits;
 use crate::model::dns::{Answer, Query};
 
+use figures::Figures;
 use flight::Flights;
 pub use gather::Gathered;
 
@@ -61,7 +64,7 @@ pub struct DnsStatus {
     pub capacity: u64,
     /// Questions that somebody waits for now.
     pub in_flight: u64,
-    /// Questions that name servers have answered since the resolver was made.
+    /// Questions that name servers have answered since the start.
     pub answered: u64,
     /// Questions that ended in trouble.
     pub failed: u64,
@@ -89,13 +92,29 @@ impl Resolver {
         clock: Clock,
         runtime: runtime::Handle,
     ) -> Result<Resolver, ResolverError> {
+        Resolver::counting(config, clock, runtime, Arc::default())
+    }
+
+    /// One to take the place of this one, by a configuration as it is now. It remembers nothing, and
+    /// goes on with the figures.
+    pub fn next(&self, config: &Dns, runtime: runtime::Handle) -> Result<Resolver, ResolverError> {
+        let figures = self.flights.figures.clone();
+        Resolver::counting(config, self.clock.clone(), runtime, figures)
+    }
+
+    fn counting(
+        config: &Dns,
+        clock: Clock,
+        runtime: runtime::Handle,
+        figures: Arc<Figures>,
+    ) -> Result<Resolver, ResolverError> {
         let servers = match config.servers.as_slice() {
             [] => wire::system_servers()?,
             servers => servers.to_vec(),
         };
         let wire = wire::Wire::new(&servers, config.timeout.0)?;
         Ok(Resolver {
-            flights: Arc::new(Flights::new(wire, clock.clone(), runtime)),
+            flights: Arc::new(Flights::new(wire, clock.clone(), runtime, figures)),
             clock,
             budget: config.timeout.0,
             servers,
@@ -120,5 +139,15 @@ impl Resolver {
     /// What it remembers and does at this moment.
     pub fn status(&self) -> DnsStatus {
         self.flights.status(self.servers.clone())
+    }
+
+    /// What look-ups came to since the first one was made, by the name of the outcome.
+    pub fn outcomes(&self) -> [(&'static str, u64); 8] {
+        self.flights.figures.outcomes()
+    }
+
+    /// How often memory sufficed.
+    pub fn hits(&self) -> &Hits {
+        &self.flights.figures.hits
     }
 }

@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
+use jiff::Timestamp;
+
 use super::fault::Fault;
 use super::ownership::check_grant;
-use super::{account, lists};
+use super::{account, lists, to_the_second};
 use crate::model::grant::Grant;
 use crate::model::name::{Login, Name, as_id};
 use crate::model::network::Network;
-use crate::model::user::{CheckFrom, Enforce, MAX_LIST, Mode, Plan, UserRecord};
+use crate::model::user::{CheckFrom, Enforce, MAX_LIST, Mode, Plan, User, UserRecord};
 use crate::store::{StoreError, Transaction};
 
 /// The settings of a user, for adding and for changing one. `None` leaves as is.
@@ -34,6 +36,8 @@ pub struct Settings {
     pub check_from: Option<CheckFrom>,
     /// Enforced, or audited.
     pub enforce: Option<Enforce>,
+    /// When audit mode ends; without it, audit mode that is asked for has no end.
+    pub until: Option<Timestamp>,
     /// The operator's own words.
     pub note: Option<String>,
 }
@@ -61,6 +65,7 @@ pub(super) fn apply(
     tx: &mut dyn Transaction,
     record: &mut UserRecord,
     settings: &Settings,
+    now: Timestamp,
 ) -> Result<(), Fault> {
     let user = &mut record.user;
     let mut plan_matters = false;
@@ -92,10 +97,43 @@ pub(super) fn apply(
         record.logins = lists::logins(texts, &user.name)?;
     }
     user.check_from = settings.check_from.unwrap_or(user.check_from);
-    user.enforce = settings.enforce.unwrap_or(user.enforce);
+    apply_enforcement(user, settings, now)?;
     if let Some(note) = &settings.note {
         record.note = lists::words("note", note)?;
     }
+    Ok(())
+}
+
+/// Whether refusals are carried out, and when that changes by itself. An end that is given must
+/// still come, and belongs to an audit mode that is asked for or under way: one that is over is not
+/// begun anew by a slip.
+fn apply_enforcement(user: &mut User, settings: &Settings, now: Timestamp) -> Result<(), Fault> {
+    let audited = match settings.enforce {
+        Some(enforce) => enforce == Enforce::Audit,
+        None => user.is_audited(now),
+    };
+    if let Some(enforce) = settings.enforce {
+        user.enforce = enforce;
+        user.enforce_until = None;
+    }
+    let Some(until) = settings.until.map(to_the_second) else {
+        return Ok(());
+    };
+    if !audited {
+        return Err(Fault::with_hint(
+            "enforce_until",
+            "an end belongs to audit mode, and refusals are carried out",
+            "give --enforce audit as well",
+        ));
+    }
+    if until <= now {
+        return Err(Fault::with_hint(
+            "enforce_until",
+            format!("{until} is over: audit mode cannot end in the past"),
+            "to end it now: --enforce on",
+        ));
+    }
+    user.enforce_until = Some(until);
     Ok(())
 }
 
@@ -104,8 +142,9 @@ pub(super) fn amend(
     tx: &mut dyn Transaction,
     record: &mut UserRecord,
     amendment: &Amendment,
+    now: Timestamp,
 ) -> Result<(), Fault> {
-    apply(tx, record, &amendment.settings)?;
+    apply(tx, record, &amendment.settings, now)?;
     let name = record.user.name.clone();
     let grants = &mut record.user.grants;
     add_and_drop::<Grant>(

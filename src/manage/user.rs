@@ -27,7 +27,7 @@ pub fn add(
     change(store, |tx| {
         let account = account::named_or_default(tx, settings.account.as_deref())?;
         let mut record = blank(id, name.clone(), account.name, now);
-        apply(tx, &mut record, settings)?;
+        apply(tx, &mut record, settings, now)?;
         check(tx, None, &record)?;
         tx.put_user(&record, Some(hash))?;
         done(tx, record)
@@ -44,7 +44,7 @@ pub fn set(
     change(store, |tx| {
         let before = find(tx, name)?;
         let mut after = before.clone();
-        amend(tx, &mut after, amendment)?;
+        amend(tx, &mut after, amendment, now)?;
         check(tx, Some(&before), &after)?;
         keep(tx, &before, &mut after, None, now)?;
         let opened = after.user.networks.is_empty() && !before.user.networks.is_empty();
@@ -204,6 +204,7 @@ pub(super) fn blank(id: UserId, name: Name, account: Name, now: Timestamp) -> Us
             networks: Vec::new(),
             check_from: CheckFrom::Both,
             enforce: Enforce::On,
+            enforce_until: None,
             max_recipients: None,
             quotas: Vec::new(),
             credential_version: 1,

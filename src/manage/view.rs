@@ -131,7 +131,7 @@ pub struct UserView {
     pub max_recipients: Option<u32>,
     /// Which senders are checked.
     pub check_from: CheckFrom,
-    /// Enforced, or audited.
+    /// What is in force: `audit` is `on` again when its end has come.
     pub enforce: Enforce,
     /// The operator's own words.
     pub note: String,
@@ -144,6 +144,8 @@ pub struct UserView {
     /// Why it is suspended, if somebody said.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub suspended_reason: String,
+    /// When audit mode ends, or has ended; `None`: no end is set, or it is not on.
+    pub enforce_until: Option<Timestamp>,
 }
 
 impl UserView {
@@ -162,12 +164,16 @@ impl UserView {
             quotas: QuotaView::all(&user.quotas, uses, now, zone),
             max_recipients: user.max_recipients,
             check_from: user.check_from,
-            enforce: user.enforce,
+            enforce: match user.is_audited(now) {
+                true => Enforce::Audit,
+                false => Enforce::On,
+            },
             note: record.note.clone(),
             created_at: record.created_at,
             updated_at: record.updated_at,
             last_used_at: record.last_used_at,
             suspended_reason: record.suspended_reason.clone(),
+            enforce_until: user.enforce_until,
         }
     }
 }
@@ -180,6 +186,16 @@ pub enum DomainStatus {
     Pending,
     /// Its owner has proved it, or the operator vouches for it.
     Verified,
+}
+
+impl DomainStatus {
+    /// That of a record.
+    pub fn of(record: &DomainRecord) -> DomainStatus {
+        match record.verified_by {
+            Some(_) => DomainStatus::Verified,
+            None => DomainStatus::Pending,
+        }
+    }
 }
 
 /// The record that proves a domain.
@@ -221,10 +237,7 @@ impl From<&DomainRecord> for DomainView {
         DomainView {
             domain: record.domain.to_string(),
             account: record.account.to_string(),
-            status: match record.verified_by {
-                Some(_) => DomainStatus::Verified,
-                None => DomainStatus::Pending,
-            },
+            status: DomainStatus::of(record),
             verified_by: record.verified_by,
             with_subdomains: record.with_subdomains,
             challenge: ChallengeView::from(record),
@@ -315,6 +328,6 @@ impl RemovedView {
     }
 }
 
-fn texts<T: ToString>(items: &[T]) -> Vec<String> {
+pub(super) fn texts<T: ToString>(items: &[T]) -> Vec<String> {
     items.iter().map(ToString::to_string).collect()
 }

@@ -96,12 +96,24 @@ pub struct User {
     pub check_from: CheckFrom,
     /// Enforced, or audited.
     pub enforce: Enforce,
+    /// When audit mode ends by itself, to the second; `None`: when somebody ends it.
+    pub enforce_until: Option<Timestamp>,
     /// The most recipients that one message may have.
     pub max_recipients: Option<u32>,
     /// Its own limits, one a window and unit.
     pub quotas: Vec<Quota>,
     /// Raised by every change that must end remembered logins: password, suspension, networks.
     pub credential_version: u64,
+}
+
+impl User {
+    /// Whether its refusals are only recorded at that time.
+    pub fn is_audited(&self, now: Timestamp) -> bool {
+        match self.enforce {
+            Enforce::On => false,
+            Enforce::Audit => self.enforce_until.is_none_or(|until| now < until),
+        }
+    }
 }
 
 /// All that is stored of a user, but for its password hash.

@@ -41,6 +41,18 @@ impl Changed {
     }
 }
 
+impl Change {
+    /// Whether what counters hold may be another than what was charged.
+    pub fn concerns_uses(&self) -> bool {
+        match self {
+            Change::Quota(_) | Change::Everything => true,
+            Change::Login(_) | Change::Domain(_) | Change::Account(_) | Change::Reset { .. } => {
+                false
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,18 +5,24 @@
 //! transaction; the rules about them are in `manage`, so that every store obeys the same.
 //! Stores know no protocol and make no decisions.
 
+pub mod backup;
 mod changed;
+pub mod figures;
+pub mod log;
 pub mod memory;
 pub mod sqlite;
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
 use thiserror::Error;
 
+use self::backup::{BackupError, Copied, Progress};
 use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
@@ -34,6 +40,34 @@ pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
 /// Opens the configured store and waits for that: for commands.
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::open(url.path())?))
+}
+
+/// Reads all pages of the configured store, for as long as `patience` lets; what it found. Changes
+/// nothing, and makes no store where there is none.
+pub fn inspect(url: &StoreUrl, patience: Duration) -> Result<Soundness, StoreError> {
+    sqlite::inspect(url.path(), patience)
+}
+
+/// Copies all of the configured store, as it is at one moment, into a file that is there and empty, and
+/// checks the copy. Whoever uses the store meanwhile is not kept waiting, and one of an older outgate
+/// stays as it is. Making the file, its mode and its durability are the caller's. Blocks.
+pub fn back_up(
+    url: &StoreUrl,
+    file: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Copied, BackupError> {
+    sqlite::back_up(url.path(), file, progress)
+}
+
+/// Whether what is stored is whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Soundness {
+    /// Every page.
+    Whole,
+    /// As far as there was time to look.
+    WholeSoFar,
+    /// These are the first faults.
+    Damaged(Vec<String>),
 }
 
 /// What the store could not do. The caller answers 451, never allow.
@@ -71,6 +105,16 @@ pub struct Use {
     pub at: Timestamp,
     /// The neighbourhood it logged in from; `None` where it did not log in with us.
     pub network: Option<IpNet>,
+}
+
+/// What a counter holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// When its window began: the one that was asked about, or a later one that it is in already (a
+    /// clock that went back).
+    pub starts: Timestamp,
+    /// How much was used in it.
+    pub used: u64,
 }
 
 /// What one message adds to one counter.
@@ -122,6 +166,36 @@ pub struct Reset {
     pub at: Timestamp,
     /// In the operator's words.
     pub by: String,
+}
+
+/// How writing goes, as far as this process has tried.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Writing {
+    /// When something was last committed.
+    pub committed_at: Option<Timestamp>,
+    /// What the last attempt met, if it failed.
+    pub trouble: Option<Trouble>,
+}
+
+/// Something that does not work, and since when.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Trouble {
+    /// When it began.
+    pub since: Timestamp,
+    /// What it is now.
+    pub error: StoreError,
+}
+
+impl Trouble {
+    /// What an outcome leaves of the trouble before it: a new one begins now, an old one goes on.
+    pub fn after(
+        before: Option<&Trouble>,
+        error: Option<StoreError>,
+        now: Timestamp,
+    ) -> Option<Trouble> {
+        let since = before.map_or(now, |trouble| trouble.since);
+        error.map(|error| Trouble { since, error })
+    }
 }
 
 /// Something that operators changed: what was remembered of it is to be forgotten.
@@ -187,7 +261,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// What these counters hold in the windows that began then: 0 where a counter is in an earlier
     /// window, and what it holds in its own where that is later. Ready at once in the usual case.
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>>;
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>>;
 
     /// Whether this message has been charged, as far as [`Store::charge`] knows.
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool>;
@@ -202,6 +276,21 @@ pub trait Store: Send + Sync + 'static {
 
     /// Like [`Store::transact`] for reading only: one consistent view. Blocks.
     fn view(&self, work: &mut Work<'_>) -> Result<(), ManageError>;
+
+    /// What it has done since it was opened; `None`: it does not count.
+    fn figures(&self) -> Option<figures::Reading> {
+        None
+    }
+
+    /// How writing goes.
+    fn writing(&self) -> Writing {
+        Writing::default()
+    }
+
+    /// Writes something that changes nothing: for whoever wants to know whether that works again.
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
 
     /// Finishes what was handed over and lets go of files. What is asked later is an error.
     /// Blocks; a second time does nothing.

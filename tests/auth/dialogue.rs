@@ -10,6 +10,8 @@ const WORLD: &str = "
     user office --password correct~horse --ip 192.0.2.0/24 --ip 2001:db8::/32
     user idle --password correct~horse --suspended
     user trial --password correct~horse --ip 192.0.2.0/24 --enforce audit
+    user begun --password correct~horse --ip 192.0.2.0/24 --enforce audit --until 2999-01-01T00:00:00Z
+    user over --password correct~horse --ip 192.0.2.0/24 --enforce audit --until 2020-01-01T00:00:00Z
 ";
 
 #[tokio::test]

@@ -10,7 +10,8 @@ use outgate::model::name::{Login, Name, UserId};
 use outgate::model::quota::{Counter, MessageKey};
 use outgate::model::user::{AccountTerms, Ownership, User};
 use outgate::store::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store, StoreError,
+    Use, Work,
 };
 
 use crate::socket::Front;
@@ -38,7 +39,7 @@ impl Store for Ill {
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
         self.well.charge(charge)
     }
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
         self.well.used(counters)
     }
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {

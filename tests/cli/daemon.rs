@@ -71,6 +71,8 @@ fn every_change_is_told_to_the_daemon_and_nothing_else() {
         &["user", "test", "press"],
         &["explain", "--user", "press"],
         &["import", "outgate", file, "--dry-run"],
+        &["export", "-"],
+        &["backup", site.path("copy.db").to_str().unwrap()],
         &["check-config"],
     ] {
         site.done(args);
@@ -131,6 +133,34 @@ fn status_is_what_the_daemon_says() {
     assert!(lines.contains(&vec!["users.cached", "3"]), "{out}");
     assert!(lines.contains(&vec!["version", "0.1.0"]), "{out}");
     assert!(!out.contains('\x1b'), "{out}");
+}
+
+#[test]
+fn status_for_eyes_begins_with_what_matters() {
+    let site = Site::new();
+    let _questions = daemon(
+        &site,
+        Some(
+            r#"{"connection_limits":{"auth":null,"milter":70},"connections":{"auth":1,"milter":2},"last_errors":[{"time":"2026-11-25T14:43:02Z","level":"warn","times":3,"message":"so \u001b[2J so"}],"listeners":[{"front_end":"auth","address":"unix:/a"}],"store":{"ok":true},"uptime_seconds":273900,"version":"0.1.0"}"#,
+        ),
+    );
+    let out = site.done(&["status"]);
+    let words: Vec<String> = out
+        .lines()
+        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect();
+    let expected = [
+        "version 0.1.0",
+        "uptime 3d 4h 5m",
+        "store.ok true",
+        "listening.auth unix:/a",
+        "connections.auth 1",
+        "connections.milter 2 of 70",
+        "",
+        "last errors level times message",
+        "2026-11-25T14:43:02Z warn 3 so \\u{1b}[2J so",
+    ];
+    assert_eq!(words, expected);
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! `explain`.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::site::{Site, keys};
@@ -459,4 +462,21 @@ fn lines_are_read_from_standard_input() {
         assert_eq!(ran.code, 1, "{ran:?}");
         assert!(ran.err.contains("could be explained"), "{ran:?}");
     }
+}
+
+/// `… | outgate explain - | head -1`: nobody waits for the end of a log that nobody wants explained.
+#[test]
+fn it_ends_when_nobody_reads_what_it_says() {
+    let site = site();
+    let mut command = site.command(&["--json", "explain", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().unwrap();
+    let line =
+        b"550 5.7.1 [ACL] Blocked: user shop may not send as a@example.com (envelope sender)\n";
+    // As many as it would be busy with for minutes.
+    let refused = (0..1_000_000).any(|_| input.write_all(line).is_err());
+    assert!(refused, "it read everything");
+    child.wait().unwrap();
 }

@@ -1,5 +1,8 @@
 //! `import outgate`.
 
+use std::io::Write;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::site::{Site, write};
@@ -56,6 +59,31 @@ fn standard_input_is_a_file() {
     let ran = site.run_with_input(&["import", "outgate", "-"], FILE.join("\n").as_bytes());
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(site.json(&["user", "list"]).as_array().unwrap().len(), 2);
+}
+
+/// Somebody on the other end of the pipe thinks, or types a passphrase.
+#[test]
+fn a_pipe_that_has_not_ended_keeps_nobody_from_the_store() {
+    let site = Site::new();
+    let mut child = site
+        .command(&["import", "outgate", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    // More than a pipe holds: the program is reading.
+    for number in 0..20_000 {
+        writeln!(pipe, r#"{{"type":"account","name":"a{number}"}}"#).unwrap();
+    }
+    site.done(&["account", "add", "meanwhile"]);
+    writeln!(pipe, r#"{{"type":"user","name":"shop","account":"a7"}}"#).unwrap();
+    drop(pipe);
+    assert!(child.wait_with_output().unwrap().status.success());
+    assert_eq!(site.json(&["user", "show", "shop"])["account"], "a7");
+    let names = std::fs::read_dir(site.dir.path()).unwrap();
+    let left = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert!(!left.into_iter().any(|name| name.contains("import")));
 }
 
 #[test]

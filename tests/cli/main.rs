@@ -8,10 +8,13 @@
 )]
 
 mod account;
+mod audit;
+mod backup;
 mod check;
 mod daemon;
 mod domain;
 mod explain;
+mod export;
 mod import;
 #[path = "../nameserver/mod.rs"]
 mod nameserver;

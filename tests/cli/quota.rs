@@ -301,6 +301,47 @@ fn a_daemon_charges_on_after_a_reset() {
     );
 }
 
+/// The command that `explain` names resets everybody whose quota is in the way.
+#[test]
+fn what_explain_resets_changes_the_answer() {
+    let site = Site::new();
+    site.done(&["user", "add", "shop", "--quota", "4/month recipients"]);
+    site.done(&["account", "set", "default", "--quota", "3/month"]);
+    let mut daemon = Daemon::of(&site);
+    let (shop, pool) = (user(&site, "shop"), account("default"));
+    let explain = |recipients: &str| {
+        let ran = site.run(&[
+            "--json",
+            "explain",
+            "--user",
+            "shop",
+            "--recipients",
+            recipients,
+        ]);
+        let answer: Value = serde_json::from_str(&ran.out).unwrap();
+        answer["fix"].as_str().unwrap().to_owned()
+    };
+    daemon.send(&[&shop, &pool], 3);
+    assert_eq!(explain("1"), "");
+    assert_eq!(explain("2"), "outgate quota reset shop");
+    daemon.send(&[&pool], 1);
+    daemon.send(&[&pool], 1);
+    assert_eq!(explain("1"), "outgate quota reset account:default");
+    let both = "outgate quota reset shop && outgate quota reset account:default";
+    assert_eq!(explain("2"), both);
+    // Also where another one is told, as it lasts longer.
+    site.done(&["account", "set", "default", "--quota", "2/total"]);
+    for _ in 0..2 {
+        daemon.send_in(&[&pool], Window::Total, Timestamp::UNIX_EPOCH, 1);
+    }
+    assert_eq!(explain("2"), both);
+    for command in both.split(" && ") {
+        let words: Vec<_> = command.split(' ').skip(1).collect();
+        site.done(&words);
+    }
+    assert_eq!(explain("2"), "");
+}
+
 #[test]
 fn a_reset_of_nothing_says_so() {
     let site = Site::new();

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::site::{Site, keys};
 
-const FIELDS: [&str; 17] = [
+const FIELDS: [&str; 18] = [
     "id",
     "name",
     "account",
@@ -21,6 +21,7 @@ const FIELDS: [&str; 17] = [
     "created_at",
     "updated_at",
     "last_used_at",
+    "enforce_until",
     "password",
 ];
 
@@ -33,7 +34,7 @@ fn a_password_is_generated_and_printed_once() {
     let password = added["password"].as_str().unwrap();
     assert!(password.len() >= 24, "{password}");
     let shown = site.done(&["--json", "user", "show", "SHOP"]);
-    assert_eq!(keys(&shown), FIELDS[..16]);
+    assert_eq!(keys(&shown), FIELDS[..17]);
     assert!(!shown.contains(password));
     let ran = site.run_with_input(
         &["user", "test", "shop", "--password-stdin"],
@@ -362,7 +363,7 @@ fn passwd_replaces_the_password() {
         &["--json", "user", "passwd", "SHOP", "--password-stdin"],
         b"the new one\n",
     );
-    assert_eq!(keys(&given.out), FIELDS[..16]);
+    assert_eq!(keys(&given.out), FIELDS[..17]);
     let test = |password: &str| {
         site.run_with_input(
             &["user", "test", "shop", "--password-stdin"],
@@ -393,7 +394,7 @@ fn set_takes_a_password_too() {
     ];
     let ran = site.run_with_input(&args, b"the new one\n");
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(keys(&ran.out), FIELDS[..16]);
+    assert_eq!(keys(&ran.out), FIELDS[..17]);
     let test = |password: &str| {
         let args = ["user", "test", "shop", "--password-stdin"];
         site.run_with_input(&args, password.as_bytes()).code
@@ -473,13 +474,21 @@ fn old_unused_users_are_found() {
         &[
             r#"{"type":"user","name":"never","created_at":"2020-01-01T00:00:00Z"}"#,
             r#"{"type":"user","name":"fresh"}"#,
+            r#"{"type":"user","name":"once","created_at":"2020-01-01T00:00:00Z","last_used_at":"2020-02-01T00:00:00Z"}"#,
+            r#"{"type":"user","name":"lately","created_at":"2020-01-01T00:00:00Z","last_used_at":"2998-02-01T00:00:00Z"}"#,
         ],
     );
     site.done(&["import", "outgate", file.to_str().unwrap()]);
     let list = site.json(&["user", "list", "--unused-for", "90d"]);
-    assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
-    assert_eq!(list[0]["name"], "never");
-    assert_eq!(keys(&list[0].to_string()).len(), 16);
+    assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+    assert_eq!(
+        (&list[0]["name"], &list[1]["name"]),
+        (&json!("never"), &json!("once"))
+    );
+    let table = site.done(&["user", "list", "--unused-for", "90d"]);
+    assert!(table.contains("never used"), "{table}");
+    assert!(site.done(&["user", "show", "fresh"]).contains("never used"));
+    assert_eq!(keys(&list[0].to_string()).len(), 17);
 }
 
 #[test]

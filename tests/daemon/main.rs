@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+mod audit;
+mod backup;
 mod bans;
 mod control;
 #[path = "../counters/mod.rs"]
@@ -9,6 +11,7 @@ mod counters;
 mod crowd;
 mod inherited;
 mod kill;
+mod last_used;
 mod load;
 mod quotas;
 mod reload;
@@ -16,6 +19,7 @@ mod site;
 #[path = "../small_disk/mod.rs"]
 mod small_disk;
 mod start;
+mod status;
 mod stop;
 mod submission;
 mod trouble;

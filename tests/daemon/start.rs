@@ -196,17 +196,3 @@ fn the_limit_of_open_files_is_raised() {
     let hard = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     assert_eq!(limit, hard);
 }
-
-#[test]
-fn the_admin_interface_is_said_to_be_missing() {
-    let site = Site::new();
-    site.configure(
-        &format!("{}admin = \"inet:127.0.0.1:0\"\n", site.listen()),
-        "",
-    );
-    let daemon = site.ready();
-    daemon
-        .err
-        .wait("admin", |line| line.contains("no admin interface"));
-    assert!(!daemon.out.text().contains("admin"));
-}

@@ -381,6 +381,14 @@ const BAD: &[(&str, &str)] = &[
         ", field enforce: unknown variant",
     ),
     (
+        r#"{"type":"user","name":"a","enforce_until":"2998-12-24T00:00:00Z"}"#,
+        ", field enforce_until: the user is not in audit mode",
+    ),
+    (
+        r#"{"type":"user","name":"a","enforce":"audit","enforce_until":"tomorrow"}"#,
+        ", field enforce_until: ",
+    ),
+    (
         r#"{"type":"user","name":"a","quotas":["1/day"]}"#,
         ", field quotas: invalid type",
     ),
@@ -599,7 +607,7 @@ fn hostile_input_is_bounded() {
     // A line without an end.
     refused(
         run(&mut io::repeat(b'x')),
-        "line 1: longer than 1048576 bytes",
+        "line 1: longer than 4194304 bytes",
         "",
     );
     let deep = "[".repeat(100_000);

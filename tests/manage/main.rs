@@ -6,7 +6,9 @@
 )]
 
 mod account;
+mod audit;
 mod domain;
+mod export;
 mod grants;
 mod import;
 mod quota;

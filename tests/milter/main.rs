@@ -98,6 +98,7 @@ async fn nothing_is_asked_for_that_is_not_used() {
         "{client_addr}",
         "{client_port}",
         "{daemon_name}",
+        "{daemon_port}",
     ] {
         assert!(
             mail.1.split(' ').any(|asked| asked == name),

@@ -68,6 +68,44 @@ fn story(wiring: &'static str) {
     assert_eq!(explained(&host, &line)["reason"], "allowed", "{line}");
 }
 
+/// The link in what the client hears leads to the line and to the explanation.
+fn link(wiring: &'static str) {
+    let setup = Setup {
+        config: "[reply]\nreport-url = \"https://relay.example/r/{id}\"",
+        ..Setup::new(wiring)
+    };
+    let host = Host::start(setup, USERS);
+    let mut smtp = session(&host, wiring, "shop", "198.51.100.7");
+    let reply = smtp.send("ceo@evil.example", FRIEND, "From: news@example.com");
+    let (_, rest) = reply.split_once(" See https://relay.example/r/").unwrap();
+    let id = rest.split_whitespace().next().unwrap();
+    let answer = host.explain_id(id);
+    assert_eq!(answer["reason"], "sender-not-allowed", "{answer}");
+    let line = &answer["decision"];
+    assert_eq!(line["id"], id);
+    assert_eq!(line["mail_from"], "ceo@evil.example");
+    assert_eq!(line["client"], "198.51.100.7");
+    assert!(reply.ends_with(line["reply"].as_str().unwrap().rsplit_once(' ').unwrap().1));
+    assert!(host.outgate("log --user shop --refused").contains(id));
+
+    // Somebody knows the password: from where.
+    let mut smtp = host.connect();
+    smtp.xclient("203.0.113.9", None);
+    expect(&smtp.login("office", "correct-horse"), "535 ");
+    let known = || host.outgate("log --reason ip-not-authorized --user office");
+    wait_for("the line of the login", || known().contains("203.0.113.9"));
+}
+
+#[test]
+fn the_link_of_a_milter_s_reply_is_an_id() {
+    link("auth-milter");
+}
+
+#[test]
+fn the_link_of_a_policy_s_reply_is_an_id() {
+    link("auth-policy");
+}
+
 #[test]
 fn with_a_milter() {
     story("auth-milter");

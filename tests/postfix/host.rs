@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::counters;
+use crate::held::Held;
 use crate::nameserver::{Server, Zone};
 use crate::smtp::Smtp;
 
@@ -35,6 +36,8 @@ pub struct Setup {
     pub main: &'static str,
     /// More of outgate's configuration. It comes last, after `[dns]`.
     pub config: &'static str,
+    /// The sockets stay open while outgate is not running.
+    pub held: bool,
     /// What the name server says, in the lines of its zone file; it denies the rest.
     pub zone: &'static str,
 }
@@ -50,6 +53,7 @@ impl Setup {
             options: "",
             main: "",
             config: "",
+            held: false,
             zone: "",
         }
     }
@@ -70,6 +74,7 @@ impl Setup {
 pub struct Host {
     dir: TempDir,
     outgate: Option<Child>,
+    held: Option<Held>,
     /// What outgate asks.
     pub nameserver: Server,
     /// Where the submission service listens.
@@ -96,6 +101,7 @@ impl Host {
         let mut host = Host {
             dir,
             outgate: None,
+            held: setup.held.then(|| Held::bind(&sockets)),
             nameserver: Server::start(Zone::parse(setup.zone).unwrap()),
             port: ports[0],
         };
@@ -132,6 +138,10 @@ impl Host {
             setup.main
         );
         fs::write(self.path("etc/main.cf"), main).unwrap();
+        // Postfix's programs wait until it has not been changed for a second, lest they read half of it.
+        run(Command::new("touch")
+            .args(["-d", "1 minute ago"])
+            .arg(self.path("etc/main.cf")));
         let chroot = if setup.chroot { "y" } else { "n" };
         let delay = if setup.delay_reject { "yes" } else { "no" };
         let mut master = String::new();
@@ -200,13 +210,12 @@ impl Host {
             .append(true)
             .open(self.path("outgate.log"))
             .unwrap();
-        let mut child = self
-            .command()
-            .arg("serve")
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut command = self.command();
+        command.arg("serve");
+        if let Some(held) = &self.held {
+            command = held.hand_over(&command);
+        }
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let out = BufReader::new(child.stdout.take().unwrap());
         let ready = out
             .lines()
@@ -341,6 +350,21 @@ impl Host {
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
+    }
+
+    /// What `outgate explain` answers to an id, once its line has landed in the store.
+    pub fn explain_id(&self, id: &str) -> Value {
+        let mut answer = None;
+        wait_for(&format!("decision {id}"), || {
+            let output = self
+                .command()
+                .args(["--json", "explain", id])
+                .output()
+                .unwrap();
+            answer = serde_json::from_slice(&output.stdout).ok();
+            answer.is_some()
+        });
+        answer.unwrap()
     }
 
     /// Everything that Postfix logged.

@@ -12,6 +12,7 @@ mod any_domain;
 #[path = "../counters/mod.rs"]
 mod counters;
 mod explained;
+mod held;
 mod host;
 mod log_readers;
 #[path = "../nameserver/mod.rs"]
@@ -20,6 +21,7 @@ mod outage;
 mod ownership;
 mod quotas;
 mod refused_at_data;
+mod restarts;
 mod smtp;
 
 use std::process::Command;

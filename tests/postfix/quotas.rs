@@ -346,6 +346,34 @@ fn a_service_that_is_named_in_four_lists_charges_once() {
     }
 }
 
+/// A DATA that another restriction refuses behind this service leaves a message to which recipients
+/// can be added. This one looks at the recipient of a message that has only one.
+#[test]
+fn recipients_after_a_refused_data_are_counted() {
+    let setup = Setup {
+        options: concat!(
+            "  -o { smtpd_data_restrictions = ",
+            service!("data"),
+            ", check_recipient_access inline:{friend@elsewhere.example=DEFER} }\n"
+        ),
+        ..Way::Policy.setup(false)
+    };
+    let host = start(
+        setup,
+        &["user add list --allow example.com --quota 4/total~recipients"],
+    );
+    let mut smtp = login(&host, "list");
+    begin(&mut smtp, FRIEND);
+    expect(&smtp.say("DATA"), "450 4.7.1");
+    for recipient in ["a", "b"] {
+        let rcpt = format!("RCPT TO:<{recipient}@elsewhere.example>");
+        expect(&smtp.say(&rcpt), "250 2.1.5");
+    }
+    assert_eq!(host.used("list", Recipients), 1);
+    expect(&finish(&mut smtp), "250 2.0.0 Ok: queued as ");
+    assert_eq!(host.used("list", Recipients), 4);
+}
+
 /// Runs what sessions do at the same moment, and how many hear that the quota is used up.
 fn race(sessions: Vec<Smtp>, last: impl Fn(&mut Smtp) -> String + Sync) -> (usize, usize) {
     let barrier = Barrier::new(sessions.len());
@@ -442,7 +470,7 @@ fn a_changed_quota_counts_at_the_next_command() {
         host.outgate("user set shop --rename store --quota 4/total");
         begin(&mut smtp, FRIEND);
         host.outgate("user set store --quota 1/total");
-        over(&finish(&mut smtp), "user store has used 1 of 1 messages");
+        over(&finish(&mut smtp), "user store has used 3 of 1 messages");
         smtp.reset();
         assert_eq!(host.used("store", Messages), 3, "{way:?}");
         // `0` counts without a limit.
@@ -530,6 +558,27 @@ fn a_milter_that_dies_after_data_defers_and_charges_nothing() {
         let mut smtp = login(&host, "shop");
         passes(&mut smtp, 1);
         assert_eq!(host.used("shop", Messages), 2, "{way:?}");
+    }
+}
+
+/// Policy is asked first at DATA, and finds nothing of the milter's session any more.
+#[test]
+fn a_milter_that_dies_before_data_costs_one_message_at_most() {
+    for (way, most) in [(Way::Milter, 0), (Way::Both, 1)] {
+        let mut host = start(way.setup(false), ONE);
+        let mut smtp = login(&host, "shop");
+        begin(&mut smtp, FRIEND);
+        host.kill_outgate();
+        host.start_outgate();
+        for _ in 0..2 {
+            expect(&smtp.say("DATA"), "451 4.7.1 Service unavailable");
+            assert_eq!(host.used("shop", Messages), most, "{way:?}");
+        }
+        smtp.reset();
+        let mail = smtp.say("MAIL FROM:<news@example.com>");
+        expect(&mail, "451 4.7.1 Service unavailable");
+        passes(&mut login(&host, "shop"), 1);
+        assert_eq!(host.used("shop", Messages), most + 1, "{way:?}");
     }
 }
 

@@ -48,6 +48,7 @@ struct Ask<'a> {
     stage: &'a str,
     login: &'a str,
     port: &'a str,
+    server_port: &'a str,
     instance: &'a str,
     queue_id: &'a str,
     recipients: u32,
@@ -57,6 +58,7 @@ const DATA: Ask<'static> = Ask {
     stage: "DATA",
     login: "shop",
     port: "41000",
+    server_port: "587",
     instance: "1.1",
     queue_id: "4AAA",
     recipients: 1,
@@ -88,10 +90,16 @@ impl Host {
         let server = tokio::spawn(async move { policy.serve(served).await });
         let request = format!(
             "request=smtpd_access_policy\nprotocol_state={}\nprotocol_name=ESMTP\n\
-             client_address=192.0.2.7\nclient_port={}\nsender=news@example.com\n\
-             recipient_count={}\nqueue_id={}\ninstance={}\nsasl_method=PLAIN\n\
+             client_address=192.0.2.7\nclient_port={}\nserver_port={}\n\
+             sender=news@example.com\nrecipient_count={}\nqueue_id={}\ninstance={}\nsasl_method=PLAIN\n\
              sasl_username={}\n\n",
-            ask.stage, ask.port, ask.recipients, ask.queue_id, ask.instance, ask.login
+            ask.stage,
+            ask.port,
+            ask.server_port,
+            ask.recipients,
+            ask.queue_id,
+            ask.instance,
+            ask.login
         );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream.shutdown().await.unwrap();
@@ -118,7 +126,7 @@ impl Host {
         };
         let starts = jiff::Timestamp::UNIX_EPOCH;
         let used = self.world.store.used(&[(counter, starts)]).await.unwrap();
-        used[0]
+        used[0].used
     }
 }
 
@@ -182,9 +190,72 @@ async fn an_old_smtpd_gets_no_second_message_under_one_instance() {
     let host = Host::new();
     for (queue_id, answer) in [("4AAA", "DUNNO"), ("4BBB", "DUNNO"), ("4CCC", "450 ")] {
         let ask = Ask { queue_id, ..DATA };
-        let said = host.ask(&ask).await;
-        assert!(said.starts_with(answer), "{queue_id}: {said}");
+        for _ in 0..2 {
+            let said = host.ask(&ask).await;
+            assert!(said.starts_with(answer), "{queue_id}: {said}");
+        }
     }
+    // One line for each of them.
+    let lines = host.world.logged();
+    let ids: Vec<_> = lines.iter().map(|line| &line["queue_id"]).collect();
+    assert_eq!(ids, ["4AAA", "4BBB", "4CCC"]);
+}
+
+/// Another restriction refused this DATA, and the client adds recipients to the same message.
+#[tokio::test]
+async fn recipients_that_come_after_an_accepted_data_are_not_free() {
+    let host = Host::new();
+    let few = Ask {
+        login: "list",
+        recipients: 1,
+        ..DATA
+    };
+    let more = Ask {
+        recipients: 6,
+        ..few
+    };
+    for _ in 0..2 {
+        assert_eq!(host.ask(&few).await, "DUNNO");
+    }
+    for _ in 0..2 {
+        assert_eq!(host.ask(&more).await, "DUNNO");
+    }
+    assert_eq!(host.used("list", Unit::Recipients).await, 7);
+    let lines = host.world.logged();
+    let accepted: Vec<_> = lines.iter().map(|line| &line["recipients"]).collect();
+    assert_eq!(accepted, [1, 6]);
+    let most = Ask {
+        recipients: 5,
+        ..few
+    };
+    let answer = host.ask(&most).await;
+    assert!(
+        answer.starts_with("450 4.7.1 [QUOTA] Exceeded: user list has used 7 of 10 recipients"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_message_has_one_recipient_at_least() {
+    let host = Host::new();
+    for n in 0..10 {
+        let queue_id = format!("4A{n}");
+        let none = Ask {
+            login: "list",
+            queue_id: &queue_id,
+            recipients: 0,
+            ..DATA
+        };
+        assert_eq!(host.ask(&none).await, "DUNNO");
+    }
+    let none = Ask {
+        login: "list",
+        recipients: 0,
+        ..DATA
+    };
+    let answer = host.ask(&none).await;
+    assert!(answer.starts_with("450 4.7.1 [QUOTA]"), "{answer}");
+    assert_eq!(host.used("list", Unit::Recipients).await, 10);
 }
 
 #[tokio::test]
@@ -209,6 +280,32 @@ async fn with_both_wired_the_milter_charges() {
         panic!("a third message");
     };
     assert!(reply.starts_with("450 4.7.1 [QUOTA] Exceeded: "), "{reply}");
+}
+
+/// A client that binds one port may use it for two services of the host, of which one has no milter.
+#[tokio::test]
+async fn a_milter_at_another_service_has_no_say() {
+    let host = Host::new();
+    let mut session = host.session().await;
+    let macros = [
+        ("{auth_type}", "PLAIN"),
+        ("{auth_authen}", "shop"),
+        ("{mail_addr}", "news@example.com"),
+        ("{client_addr}", "192.0.2.7"),
+        ("{client_port}", "40000"),
+        ("{daemon_port}", "587"),
+    ];
+    let mail = session.mail("<news@example.com>", &macros).await;
+    assert_eq!(mail, Said::Continue);
+    for (server_port, used) in [("587", 0), ("465", 1)] {
+        let ask = Ask {
+            port: "40000",
+            server_port,
+            ..DATA
+        };
+        assert_eq!(host.ask(&ask).await, "DUNNO");
+        assert_eq!(host.used("shop", Unit::Messages).await, used);
+    }
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
     reason = "a test that meets what it does not expect has failed"
 )]
 
+mod backup;
 mod conformance;
 mod file;
 mod kill;

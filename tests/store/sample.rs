@@ -61,6 +61,7 @@ pub fn user(text: &str) -> UserRecord {
             networks: Vec::new(),
             check_from: CheckFrom::Both,
             enforce: Enforce::On,
+            enforce_until: None,
             max_recipients: None,
             quotas: Vec::new(),
             credential_version: 1,
@@ -85,6 +86,7 @@ pub fn rich_user(text: &str) -> UserRecord {
         .into();
     record.user.check_from = CheckFrom::Header;
     record.user.enforce = Enforce::Audit;
+    record.user.enforce_until = Some(at(7));
     record.user.max_recipients = Some(u32::MAX);
     record.user.credential_version = 77;
     record.logins = vec![login("юзер@пример.рф"), login("');drop\\table?1--")];
@@ -196,7 +198,13 @@ pub fn charge(number: u64, dues: &[Due]) -> Charge {
 /// What one counter holds.
 pub async fn used(store: &Arc<dyn Store>, counter: &Counter, second: i64) -> u64 {
     let asked = [(counter.clone(), at(second))];
-    let used = store.used(&asked).await.unwrap();
+    let used = amounts(store, &asked).await;
     assert_eq!(used.len(), 1);
     used[0]
+}
+
+/// What counters hold.
+pub async fn amounts(store: &Arc<dyn Store>, asked: &[(Counter, Timestamp)]) -> Vec<u64> {
+    let held = store.used(asked).await.unwrap();
+    held.into_iter().map(|held| held.used).collect()
 }

@@ -54,7 +54,7 @@ async fn counters_are_apart(stand: Stand) {
         asked.push((nobody, at(0)));
         expected.push(0);
     }
-    assert_eq!(store.used(&asked).await, Ok(expected.clone()));
+    assert_eq!(amounts(&store, &asked).await, expected);
     let seen = view(&store, |t| {
         asked
             .iter()

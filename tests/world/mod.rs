@@ -52,7 +52,7 @@ impl World {
     /// account acme --plan free --quota 1000/day
     /// domain  example.com --account acme --with-subdomains      (--pending: not verified)
     /// user    shop --account acme --mode all-domains --allow example.com --ip 192.0.2.0/24
-    ///              --login jane@example.com --check-from envelope --enforce audit --suspended
+    ///              --login jane@example.com --check-from envelope --enforce audit --until 2026-12-01T00:00:00Z --suspended
     ///              --password correct-horse --quota 100/day_recipients --max-recipients 50
     /// dns     example.com TXT "v=spf1 -all"                     (a line of the test name server)
     /// ```
@@ -174,6 +174,7 @@ impl<'a> Options<'a> {
             "plan",
             "quota",
             "suspended",
+            "until",
             "with-subdomains",
         ];
         for (name, _) in &given {
@@ -273,6 +274,7 @@ impl<'a> Options<'a> {
                 networks: self.list("ip"),
                 check_from: self.word::<CheckFrom>("check-from"),
                 enforce: self.word::<Enforce>("enforce"),
+                enforce_until: self.all("until").next().map(|time| time.parse().unwrap()),
                 max_recipients: self
                     .all("max-recipients")
                     .next()

@@ -43,7 +43,10 @@ impl Case {
                 .map(|text| EnvelopeSender::from_policy(text.as_bytes())),
         };
         let header_from = match options.header_from.as_slice() {
-            [] => found.header_from.as_deref().map(addresses),
+            [] => match found.unreadable {
+                Some(error) => Some(Err(error)),
+                None => found.header_from.as_deref().map(addresses),
+            },
             values => Some(fields(values)),
         };
         Ok(Some(Case {

@@ -50,6 +50,7 @@ impl Expert {
         let situation = Situation {
             login: &case.login,
             client: case.client,
+            recipients: question.recipients,
         };
         let sender = case.sender.as_ref();
         Ok(Answer::new(

@@ -21,6 +21,8 @@ pub struct Situation<'a> {
     pub login: &'a str,
     /// As given.
     pub client: Option<ClientAddress>,
+    /// As given.
+    pub recipients: Option<u32>,
 }
 
 /// The command, or nothing where the sender, not the operator, has to change something.
@@ -58,7 +60,7 @@ pub fn fix(
         Reason::NoSuchUser | Reason::UnknownUser => {
             view(store, |tx| add_login(situation.login, tx))?
         }
-        Reason::QuotaExceeded => about.and_then(|about| reset(user?, about)),
+        Reason::QuotaExceeded => user.map(|user| reset(decision, user, situation)),
         Reason::TooManyRecipients => user.zip(about).and_then(|(user, about)| allow_more(user, about)),
         Reason::Plan => {
             user.map(|user| format!("outgate account set {} --plan pro", user.account))
@@ -89,15 +91,21 @@ fn add_address(user: &User, client: ClientAddress) -> Option<String> {
     }
 }
 
-/// Begins a quota anew.
-fn reset(user: &User, about: &About) -> Option<String> {
-    let About::Quota { allowance, .. } = about else {
-        return None;
-    };
-    Some(match &allowance.counter.subject {
+/// Begins all quotas anew that are in the way: one that is left would be told next.
+fn reset(decision: &Decision, user: &User, situation: &Situation<'_>) -> String {
+    let recipients = situation.recipients.unwrap_or(1);
+    let mut subjects: Vec<&Subject> = decision
+        .allowances
+        .iter()
+        .filter(|allowance| !allowance.has_room_for(recipients))
+        .map(|allowance| &allowance.counter.subject)
+        .collect();
+    subjects.dedup();
+    let commands = subjects.into_iter().map(|subject| match subject {
         Subject::User(_) => format!("outgate quota reset {}", user.name),
         Subject::Account(account) => format!("outgate quota reset account:{account}"),
-    })
+    });
+    commands.collect::<Vec<_>>().join(" && ")
 }
 
 /// As many recipients as the message has. Where a quota is in the way, its new size is the

@@ -7,6 +7,8 @@
 use serde::Deserialize;
 
 use super::quoted::{self, Fields};
+use crate::model::header_from::FromError;
+use crate::store::log::Entry;
 
 /// What was found. What is `None` is not in the line.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -19,6 +21,8 @@ pub struct Found {
     pub mail_from: Option<String>,
     /// The addresses of the header From; empty where there is no such field.
     pub header_from: Option<Vec<String>>,
+    /// Why the header From could not be read.
+    pub unreadable: Option<FromError>,
     /// How many recipients the message has, if that was certain.
     pub recipients: Option<u32>,
 }
@@ -42,6 +46,21 @@ pub fn read(line: &str) -> Option<Found> {
         .or_else(|| reply(line))
 }
 
+/// What a line of the log in the store says.
+pub fn logged(entry: &Entry<'_>) -> Found {
+    let decision = Decision {
+        stage: entry.stage.to_owned(),
+        reason: entry.reason.to_owned(),
+        login: entry.login.to_owned(),
+        client: entry.client.to_owned(),
+        mail_from: entry.mail_from.map(str::to_owned),
+        header_from: entry.header_from.iter().map(str::to_owned).collect(),
+        recipients: entry.recipients,
+        reply: entry.reply.to_owned(),
+    };
+    decision.found()
+}
+
 /// The fields of a line of the decision log that matter here.
 #[derive(Deserialize)]
 struct Decision {
@@ -52,11 +71,14 @@ struct Decision {
     mail_from: Option<String>,
     header_from: Vec<String>,
     recipients: u32,
+    #[serde(default)]
+    reply: String,
 }
 
 impl Decision {
     fn found(self) -> Found {
         let missing = self.reason == "header-from-missing";
+        let malformed = self.reason == "header-from-malformed";
         // Before DATA, more may come.
         let certain = matches!(self.stage.as_str(), "data" | "eom");
         Found {
@@ -64,6 +86,11 @@ impl Decision {
             client: Some(self.client),
             mail_from: self.mail_from,
             header_from: (missing || !self.header_from.is_empty()).then_some(self.header_from),
+            unreadable: if malformed {
+                unreadable(&self.reply)
+            } else {
+                None
+            },
             recipients: certain.then_some(self.recipients),
         }
     }
@@ -91,6 +118,7 @@ fn decision_text(line: &str) -> Option<Found> {
         mail_from: (fields.raw("mail_from") != Some("-")).then_some(sender),
         header_from: quoted::list(list)?,
         recipients: fields.text("recipients")?.parse().ok()?,
+        reply: fields.text("reply").unwrap_or_default(),
     };
     Some(decision.found())
 }
@@ -120,6 +148,7 @@ fn reject(line: &str) -> Option<Found> {
         client: address(&format!("{place}]")),
         mail_from,
         header_from: said.header_from,
+        unreadable: said.unreadable,
         recipients: None,
     })
 }
@@ -152,8 +181,16 @@ fn reply(text: &str) -> Option<Found> {
         } else {
             None
         },
+        unreadable: unreadable(sentence),
         ..Found::default()
     })
+}
+
+/// What was wrong with a header From, by the sentence of the reply; the field itself is in no log.
+fn unreadable(reply: &str) -> Option<FromError> {
+    let said = after(reply, " cannot be used: ")?;
+    let mut errors = FromError::ALL.into_iter();
+    errors.find(|error| !error.is_missing() && said.starts_with(&error.to_string()))
 }
 
 fn after<'a>(text: &'a str, mark: &str) -> Option<&'a str> {

@@ -5,6 +5,7 @@ mod case;
 mod expert;
 mod fix;
 mod line;
+mod past;
 mod quoted;
 
 use std::ffi::OsString;
@@ -25,10 +26,11 @@ pub use fix::{Situation, fix};
 /// `outgate explain …`
 #[derive(Args)]
 pub struct Options {
-    /// '-': read log lines from standard input, of outgate or of Postfix, or a reply that was passed
-    /// on; what a line does not say may be given with the options below
-    #[arg(value_name = "-", value_parser = ["-"], required_unless_present = "user")]
-    lines: Option<String>,
+    /// The id of a decision, as in the log or behind the link of a reply; or '-': read log lines from
+    /// standard input, of outgate or of Postfix, or a reply that was passed on. What is not said there may be
+    /// given with the options below
+    #[arg(value_name = "ID|-", required_unless_present = "user")]
+    what: Option<String>,
     /// The login, as the client gives it
     #[arg(long, value_name = "LOGIN")]
     user: Option<String>,
@@ -53,10 +55,11 @@ impl Options {
     /// Asks the engine and prints what it says.
     pub fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
         let expert = Expert::new(host)?;
-        if self.lines.is_some() {
-            return self.explain_lines(&expert, &mut io::stdin().lock(), output);
+        match self.what.as_deref() {
+            Some("-") => self.explain_lines(&expert, &mut io::stdin().lock(), output),
+            Some(id) => past::explain(id, &self, host, &expert, output),
+            None => Ok(expert.answer(&self.case()?)?.print(output)),
         }
-        Ok(expert.answer(&self.case()?)?.print(output))
     }
 
     /// The message that the options describe.
@@ -75,25 +78,31 @@ impl Options {
     ) -> Result<Exit, Failure> {
         let mut exit = Exit::Done;
         let (mut number, mut explained) = (0_u64, 0_u64);
-        let mut nameless = Vec::new();
+        // How many there are, and which one is the first.
+        let mut nameless = (0_u64, 0_u64);
         while let Some(line) = next_line(input)? {
             number += 1;
             let Some(found) = line::read(&line) else {
                 continue;
             };
             let Some(case) = Case::new(self, found)? else {
-                nameless.push(number);
+                nameless = match nameless {
+                    (0, _) => (1, number),
+                    (count, first) => (count + 1, first),
+                };
                 continue;
             };
             explained += 1;
             if let Exit::Refused = expert.answer(&case)?.print_line(number, &line, output) {
                 exit = Exit::Refused;
             }
+            if !output.flush() {
+                break;
+            }
         }
-        if let [first, ..] = nameless.as_slice() {
+        if let (count @ 1.., first) = nameless {
             let words = format!(
-                "{} lines do not say who logged in, the first is line {first}: give --user",
-                nameless.len()
+                "{count} lines do not say who logged in, the first is line {first}: give --user"
             );
             output.say("note", &words);
         }

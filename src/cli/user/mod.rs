@@ -118,7 +118,7 @@ impl Command {
             } => {
                 let with_password = options.password_stdin;
                 let amendment = Amendment {
-                    settings: options.settings(),
+                    settings: options.settings(host)?,
                     rename,
                     add_allow,
                     drop_allow,
@@ -168,14 +168,9 @@ impl Command {
 fn add(name: &str, options: Options, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
     let store = host.store()?;
     let password = NewPassword::get(options.password_stdin, host)?;
+    let settings = options.settings(host)?;
     let now = host.clock.now();
-    let done = user::add(
-        store.as_ref(),
-        name,
-        &options.settings(),
-        &password.hash,
-        now,
-    )?;
+    let done = user::add(store.as_ref(), name, &settings, &password.hash, now)?;
     output.warn(&done.warnings);
     changed_password(&done.record, &password, store.as_ref(), host, output)
 }

@@ -1,9 +1,13 @@
 //! The options that describe a user: the same for `user add` and `user set`.
 
 use clap::Args;
+use jiff::Timestamp;
 
+use crate::cli::failure::Failure;
+use crate::cli::host::Host;
 use crate::cli::word::{CheckFrom, Enforce, MaxRecipients, Mode};
 use crate::manage::edit::Settings;
+use crate::model::until::{Until, UntilError};
 
 /// What is not given stays as it is. A list option replaces the whole list; `--allow=` empties it.
 #[derive(Args)]
@@ -35,6 +39,9 @@ pub struct Options {
     /// Carry refusals out, or only log them
     #[arg(long, value_enum)]
     enforce: Option<Enforce>,
+    /// When audit mode ends by itself: 2026-12-24 (the whole day), 2026-12-24T18:00, or from now: 2h, 7d
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true)]
+    until: Option<String>,
     /// Your own words about it
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     note: Option<String>,
@@ -45,8 +52,9 @@ pub struct Options {
 
 impl Options {
     /// All of it but the password, for `manage`, which judges it.
-    pub fn settings(self) -> Settings {
-        Settings {
+    pub fn settings(self, host: &Host) -> Result<Settings, Failure> {
+        let until = self.until.as_deref().map(|text| end(text, host));
+        Ok(Settings {
             account: self.account,
             mode: self.mode.map(Mode::into),
             allow: self.allow,
@@ -56,7 +64,22 @@ impl Options {
             logins: self.login,
             check_from: self.check_from.map(CheckFrom::into),
             enforce: self.enforce.map(Enforce::into),
+            until: until.transpose()?,
             note: self.note,
-        }
+        })
     }
+}
+
+/// When that is, by the clocks that quotas follow too.
+fn end(text: &str, host: &Host) -> Result<Timestamp, Failure> {
+    let until: Until = text
+        .parse()
+        .map_err(|error: UntilError| Failure::refused(error.to_string(), ""))?;
+    let end = until.ends_at(host.clock.now(), host.time_zone());
+    end.ok_or_else(|| {
+        Failure::refused(
+            format!("{text:?} is beyond the end of time"),
+            "without --until, audit mode has no end",
+        )
+    })
 }

@@ -6,6 +6,7 @@ use crate::cli::output::{Listed, Shown};
 use crate::cli::word;
 use crate::manage::view::{QuotaView, UserView};
 use crate::model::password::Password;
+use crate::model::user::Enforce;
 
 /// A user whose password has just been generated: shown here and never again.
 #[derive(Serialize)]
@@ -63,7 +64,7 @@ impl Shown for UserView {
                     .map_or_else(|| "no limit".to_owned(), |most| most.to_string()),
             ),
             ("check from", word::of(&self.check_from)),
-            ("enforce", word::of(&self.enforce)),
+            ("enforce", enforce(self)),
             ("note", or_dash(self.note.clone())),
             ("created", self.created_at.to_string()),
             ("updated", self.updated_at.to_string()),
@@ -81,6 +82,7 @@ impl Listed for UserView {
         "mode",
         "allow",
         "ip",
+        "enforce",
         "last used",
         "note",
     ];
@@ -93,6 +95,7 @@ impl Listed for UserView {
             word::of(&self.mode),
             some(&self.allow, "-"),
             some(&self.ip, "anywhere"),
+            enforce(self),
             last_used(self),
             beginning(&self.note),
         ]
@@ -125,9 +128,19 @@ fn some(items: &[String], none: &str) -> String {
     }
 }
 
+/// What is in force, and until when or since when.
+fn enforce(user: &UserView) -> String {
+    let word = word::of(&user.enforce);
+    match (user.enforce, user.enforce_until) {
+        (_, None) => word,
+        (Enforce::Audit, Some(until)) => format!("{word} until {until}"),
+        (Enforce::On, Some(until)) => format!("{word} (audit ended {until})"),
+    }
+}
+
 fn last_used(user: &UserView) -> String {
     user.last_used_at
-        .map_or_else(|| "never".to_owned(), |time| time.to_string())
+        .map_or_else(|| "never used".to_owned(), |time| time.to_string())
 }
 
 fn or_dash(text: String) -> String {

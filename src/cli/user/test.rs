@@ -50,12 +50,14 @@ impl Options {
             password,
             client,
             audit: host.config.enforcement.mode == EnforcementMode::Audit,
+            now: host.clock.now(),
         };
         let mut decision = judge_login(&attempt);
         leave_throttle_open(&mut decision);
         let situation = Situation {
             login: &self.name,
             client,
+            recipients: None,
         };
         let fix = explain::fix(&decision, &situation, store.as_ref())?;
         let wording = &engine.settings().wording;

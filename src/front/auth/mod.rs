@@ -36,6 +36,8 @@ struct Session<'a> {
     authenticator: &'a Authenticator,
     /// The one login that waits for its client's next response.
     pending: Option<Pending>,
+    /// A login was begun here.
+    begun: bool,
     out: Vec<u8>,
 }
 
@@ -75,6 +77,7 @@ impl AuthFront {
         let mut session = Session {
             authenticator: &self.authenticator,
             pending: None,
+            begun: false,
             out: Vec::with_capacity(256),
         };
         let number = self.connections.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +125,8 @@ impl Session<'_> {
                     let turn = pending.conversation.answer(response);
                     self.go_on(id, pending.client, turn).await
                 }
+                // Begun with the process before this one: no wrong password.
+                None if !self.begun => Then::Close,
                 None => {
                     let why = "a response to a login that is not under way";
                     self.refuse(id, "", ClientAddress::Unknown, refuse_mechanism(why))
@@ -132,6 +137,7 @@ impl Session<'_> {
 
     async fn begin(&mut self, request: &Request<'_>) -> Then {
         self.pending = None;
+        self.begun = true;
         let turn = Conversation::begin(request.mechanism, request.response);
         let must_be_secured = self
             .authenticator

@@ -12,12 +12,13 @@ use indymilter::{
 use super::answer::status;
 use super::session::Session;
 use crate::engine::Engine;
+use crate::journal::FrontEnd;
 
 /// Macros by stage. Lists replace Postfix's own, so the defaults that are used stand here too.
 const MACROS: [(MacroStage, &CStr); 4] = [
     (
         MacroStage::Mail,
-        c"{auth_type} {auth_authen} {mail_addr} {client_addr} {client_port} {daemon_name}",
+        c"{auth_type} {auth_authen} {mail_addr} {client_addr} {client_port} {daemon_name} {daemon_port}",
     ),
     (MacroStage::Rcpt, c"i"),
     (MacroStage::Data, c"i"),
@@ -83,8 +84,10 @@ async fn mail(engine: Arc<Engine>, cx: &mut Context<Session>, arguments: Vec<CSt
     let Some(session) = &mut cx.data else {
         return Status::Tempfail;
     };
+    let asked = engine.clock.instant();
     let argument = arguments.first().map_or(&b""[..], |a| a.to_bytes());
     let reply = session.mail(&engine, &cx.macros, argument).await;
+    engine.answered(FrontEnd::Milter, asked);
     status(reply.as_ref(), &mut cx.reply)
 }
 
@@ -93,11 +96,13 @@ async fn rcpt(engine: Arc<Engine>, cx: &mut Context<Session>, arguments: Vec<CSt
     let Some(session) = &mut cx.data else {
         return Status::Tempfail;
     };
+    let asked = engine.clock.instant();
     let reply = if arguments.first().is_some_and(|a| a.is_empty()) {
         session.data(&engine, &cx.macros).await
     } else {
         session.rcpt(&engine).await
     };
+    engine.answered(FrontEnd::Milter, asked);
     status(reply.as_ref(), &mut cx.reply)
 }
 
@@ -105,7 +110,9 @@ async fn eom(engine: Arc<Engine>, cx: &mut EomContext<Session>) -> Status {
     let Some(session) = &mut cx.data else {
         return Status::Tempfail;
     };
+    let asked = engine.clock.instant();
     let ending = session.end(&engine, &cx.macros).await;
+    engine.answered(FrontEnd::Milter, asked);
     session.close();
     let answer = status(ending.reply.as_ref(), &mut cx.reply);
     if ending.reply.is_some() || session.trace.is_empty() {

@@ -36,13 +36,19 @@ impl Room {
         }
     }
 
+    /// How many there may be.
+    pub fn most(&self) -> u32 {
+        self.most
+    }
+
     /// How many are there.
     pub fn taken(&self) -> usize {
         let most = usize::try_from(self.most).unwrap_or(UNBOUNDED);
         most.saturating_sub(self.places.available_permits())
     }
 
-    /// Waits until nobody is left.
+    /// Waits until nobody is left. Takes the places of those who leave, so nobody may be let in any
+    /// more.
     pub async fn empty(&self) {
         let _ = self.places.acquire_many(self.most).await;
     }
@@ -84,34 +90,49 @@ impl Connection {
     }
 }
 
+/// How a front end ends, step by step.
+#[derive(Clone, Default)]
+pub struct Ending {
+    /// Nobody is to be let in any more.
+    pub closing: CancellationToken,
+    /// Nobody is let in any more.
+    pub closed: CancellationToken,
+    /// Whoever is left is to be cut off.
+    pub cut: CancellationToken,
+}
+
 /// Accepts until `closing`, then keeps the socket, in whose backlog new sessions wait, until `cut`.
 /// Ends earlier if a thread that serves connections has ended.
-pub async fn accept(
+pub async fn keep(
     arrivals: Arrivals,
     room: Arc<Room>,
     workers: Vec<UnboundedSender<Connection>>,
-    closing: CancellationToken,
-    cut: CancellationToken,
+    ending: Ending,
 ) {
-    let accepting = async {
-        for worker in workers.iter().cycle() {
-            // Only this loop takes places: one that is free now is still free when a connection
-            // comes, and until then it counts as free.
-            drop(room.places.acquire().await);
-            let stream = arrivals.next().await;
-            let Ok(place) = room.places.clone().try_acquire_owned() else {
-                return;
-            };
-            if let Ok(connection) = Connection::new(stream, place)
-                && worker.send(connection).is_err()
-            {
-                return;
-            }
-        }
-    };
     tokio::select! {
-        () = accepting => {}
-        () = closing.cancelled() => cut.cancelled().await,
+        () = accept(&arrivals, &room, &workers) => {}
+        () = ending.closing.cancelled() => {
+            ending.closed.cancel();
+            ending.cut.cancelled().await;
+        }
+    }
+}
+
+/// Whoever is let in has a place: nobody else takes any before this has ended.
+async fn accept(arrivals: &Arrivals, room: &Room, workers: &[UnboundedSender<Connection>]) {
+    for worker in workers.iter().cycle() {
+        // One that is free now is still free when a connection comes, and until then it counts as
+        // free.
+        drop(room.places.acquire().await);
+        let stream = arrivals.next().await;
+        let Ok(place) = room.places.clone().try_acquire_owned() else {
+            return;
+        };
+        if let Ok(connection) = Connection::new(stream, place)
+            && worker.send(connection).is_err()
+        {
+            return;
+        }
     }
 }
 
@@ -214,12 +235,11 @@ mod tests {
         let address = address.strip_prefix("inet:").unwrap();
         let (worker, mut serving) = unbounded_channel();
         let room = Arc::new(Room::new(NonZeroU32::MAX));
-        let accepting = tokio::spawn(accept(
+        let accepting = tokio::spawn(keep(
             Arrivals::new(listener, Clock::system()),
             room.clone(),
             vec![worker],
-            CancellationToken::new(),
-            CancellationToken::new(),
+            Ending::default(),
         ));
         let _one = TcpStream::connect(address).await.unwrap();
         let one = serving.recv().await.unwrap();

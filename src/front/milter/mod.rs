@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::{Arrivals, Listener};
 use crate::engine::Engine;
-use gate::{Connection, Gate, Room};
+use gate::{Connection, Ending, Gate, Room};
 
 /// How long a thread may take to end after its sessions were cut off.
 const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -32,10 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The running milter front end.
 pub struct MilterFront {
     room: Arc<Room>,
-    /// Ends accepting.
-    closing: CancellationToken,
-    /// Cuts off what is left.
-    cut: CancellationToken,
+    ending: Ending,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -50,13 +47,13 @@ impl MilterFront {
     ) -> io::Result<MilterFront> {
         let most = engine.settings().config.milter.max_connections;
         let room = Arc::new(Room::new(most));
-        let (closing, cut) = (CancellationToken::new(), CancellationToken::new());
+        let ending = Ending::default();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let mut workers = Vec::with_capacity(cores);
         let mut threads = Vec::with_capacity(cores);
         for _ in 0..cores {
             let (sender, receiver) = unbounded_channel();
-            let (engine, cut) = (engine.clone(), cut.clone());
+            let (engine, cut) = (engine.clone(), ending.cut.clone());
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let thread = std::thread::Builder::new()
                 .name("milter".to_owned())
@@ -64,17 +61,15 @@ impl MilterFront {
             workers.push(sender);
             threads.push(thread);
         }
-        tasks.spawn(gate::accept(
+        tasks.spawn(gate::keep(
             Arrivals::new(listener, engine.clock.clone()),
             room.clone(),
             workers,
-            closing.clone(),
-            cut.clone(),
+            ending.clone(),
         ));
         Ok(MilterFront {
             room,
-            closing,
-            cut,
+            ending,
             threads,
         })
     }
@@ -85,18 +80,27 @@ impl MilterFront {
         move || room.taken()
     }
 
+    /// How many sessions may be open.
+    pub fn limit(&self) -> u32 {
+        self.room.most()
+    }
+
     /// Stops accepting (new sessions wait in the backlog of the socket), lets the sessions that
     /// are open end by themselves for that long, and cuts off the rest.
     pub async fn drain(self, patience: Duration) {
-        self.closing.cancel();
-        if timeout(patience, self.room.empty()).await.is_err() {
+        self.ending.closing.cancel();
+        let left = async {
+            self.ending.closed.cancelled().await;
+            self.room.empty().await;
+        };
+        if timeout(patience, left).await.is_err() {
             let sessions = self.room.taken();
             tracing::warn!(
                 sessions,
                 "milter sessions cut off at shutdown: Postfix tells their clients to try again"
             );
         }
-        self.cut.cancel();
+        self.ending.cut.cancel();
         let threads = self.threads;
         let ended = tokio::task::spawn_blocking(move || {
             for thread in threads {

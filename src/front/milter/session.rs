@@ -65,11 +65,14 @@ impl Session {
             macros_are_missing(engine);
         }
         let client = client(macros);
-        let under_way = engine.transactions.open(transactions::Session {
+        let session = transactions::Session {
             client,
-            port: text(macros, c"{client_port}").parse().unwrap_or(0),
+            port: port(macros, c"{client_port}"),
             login: login.as_str().into(),
-        });
+        };
+        let under_way = engine
+            .transactions
+            .open(session, port(macros, c"{daemon_port}"));
         self.envelope = Envelope::Open(Box::new(Message {
             login,
             client,
@@ -277,6 +280,11 @@ fn login(macros: &Macros) -> Option<String> {
 
 fn client(macros: &Macros) -> ClientAddress {
     ClientAddress::parse(&text(macros, c"{client_addr}"))
+}
+
+/// 0: not known.
+fn port(macros: &Macros, name: &CStr) -> u16 {
+    text(macros, name).parse().unwrap_or(0)
 }
 
 fn resolved(macros: &Macros) -> Resolved {

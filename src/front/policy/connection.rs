@@ -1,6 +1,8 @@
 //! One policy connection: bytes between a socket and the codec, within bounds of size and time.
 
 use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -90,6 +92,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 }
 
 async fn in_time<T>(work: impl Future<Output = Result<T, Closed>>) -> Result<T, Closed> {
+    let mut work = pin!(work);
+    // Most of the time there is nothing to wait for, and no use for a timer.
+    if let Poll::Ready(done) = futures_util::poll!(work.as_mut()) {
+        return done;
+    }
     tokio::time::timeout(PATIENCE, work)
         .await
         .unwrap_or(Err(Closed::Late(PATIENCE)))

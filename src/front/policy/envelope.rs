@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use blake2::{Blake2s256, Digest};
+use blake2::{Blake2b256, Digest};
 
 use super::wire::{Attribute, Malformed, Request};
 use crate::decision::facts::{Question, Resolved, Stage};
@@ -84,10 +84,13 @@ impl<'r> Envelope<'r> {
 
     /// What the message is charged under: the same however often Postfix asks, also over another
     /// connection or to another process. The queue id tells apart what an smtpd with the bug of
-    /// [`Envelope::is_out_of_turn`] hands in under one instance.
-    fn key(&self) -> MessageKey {
-        let mut digest = Blake2s256::new_with_prefix(self.instance());
-        for part in self.identity().chain([self.queue_id.as_bytes()]) {
+    /// [`Envelope::is_out_of_turn`] hands in under one instance. So does the number of recipients:
+    /// where another restriction refuses a DATA, the client may add some and come again.
+    pub fn key(&self) -> MessageKey {
+        let mut digest = Blake2b256::new_with_prefix(self.instance());
+        let recipients = self.recipients.to_string();
+        let more = [self.queue_id.as_bytes(), recipients.as_bytes()];
+        for part in self.identity().chain(more) {
             // No value contains a line end, so different parts never add up to the same text.
             digest.update(b"\n");
             digest.update(part);
@@ -97,13 +100,16 @@ impl<'r> Envelope<'r> {
 
     /// The SMTP session as the milter sees it too.
     pub fn session(&self) -> Session {
-        let port = self.request.value(Attribute::ClientPort);
-        let port = std::str::from_utf8(port.unwrap_or_default()).ok();
         Session {
             client: self.client,
-            port: port.and_then(|port| port.parse().ok()).unwrap_or(0),
+            port: port(self.request.value(Attribute::ClientPort)),
             login: self.login.as_ref().into(),
         }
+    }
+
+    /// The port that the client is connected to; 0: not known.
+    pub fn server_port(&self) -> u16 {
+        port(self.request.value(Attribute::ServerPort))
     }
 
     /// A DATA that belongs to no message, or to one without recipients. After a `BDAT … LAST` that was
@@ -137,6 +143,12 @@ impl<'r> Envelope<'r> {
 
 fn text(value: Option<&[u8]>) -> Cow<'_, str> {
     String::from_utf8_lossy(value.unwrap_or_default())
+}
+
+/// Missing, empty or `unknown`: 0.
+fn port(value: Option<&[u8]>) -> u16 {
+    let port = std::str::from_utf8(value.unwrap_or_default()).ok();
+    port.and_then(|port| port.parse().ok()).unwrap_or(0)
 }
 
 /// Missing, empty, `unknown` or no address at all: an address that is not known.

@@ -5,17 +5,22 @@
 //! these questions find the same record, so one refusal has one id and one line in the log.
 //! Looked up only when there is something to say: an allowed recipient never comes here.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use blake2::{Blake2s256, Digest};
+use blake2::{Blake2b256, Digest};
 use quick_cache::sync::Cache;
 
 use super::envelope::Envelope;
 use crate::engine::Record;
+use crate::model::quota::MessageKey;
+use crate::model::reply::Reply;
 
 /// How many messages are remembered: under 8 MiB. The one that is forgotten costs a second line.
 const CAPACITY: usize = 32_768;
+
+/// How many are remembered that have no instance yet.
+const BEGUN: usize = 8_192;
 
 /// How long an equal question at MAIL counts as a repetition. MAIL has no instance yet: a
 /// second list that names the service asks within milliseconds, and Postfix asks again after one
@@ -31,19 +36,31 @@ type Key = [u8; 32];
 
 /// Messages about which something was said.
 pub struct Messages {
-    known: Cache<Key, Arc<Message>>,
+    known: Known,
+    /// Those about which something was said at MAIL, and nothing since. Made when there is one, as
+    /// each message that goes on may be one of these.
+    begun: OnceLock<Known>,
 }
+
+type Known = Cache<Key, Arc<Message>>;
 
 /// What was said about one message.
 pub struct Message {
-    record: Mutex<Record>,
+    said: Mutex<Said>,
     begun: Instant,
+}
+
+/// The words, and what was accepted with them.
+#[derive(Default)]
+struct Said {
+    record: Record,
+    accepted: Option<MessageKey>,
 }
 
 impl Message {
     fn new(begun: Instant) -> Arc<Message> {
         Arc::new(Message {
-            record: Mutex::default(),
+            said: Mutex::default(),
             begun,
         })
     }
@@ -54,7 +71,29 @@ impl Message {
 
     /// Says something about it; nobody else speaks meanwhile.
     pub fn speak<T>(&self, say: impl FnOnce(&mut Record) -> T) -> T {
-        say(&mut self.record.lock().unwrap_or_else(PoisonError::into_inner))
+        say(&mut self.said().record)
+    }
+
+    /// Says the last word on it. `None` accepts it, under this key; what comes under another one
+    /// after that, Postfix has begun anew, and everything is said again.
+    pub fn conclude(
+        &self,
+        key: MessageKey,
+        say: impl FnOnce(&mut Record) -> Option<Reply>,
+    ) -> Option<Reply> {
+        let mut said = self.said();
+        if said.accepted.is_some_and(|accepted| accepted != key) {
+            *said = Said::default();
+        }
+        let reply = say(&mut said.record);
+        if reply.is_none() {
+            said.accepted = Some(key);
+        }
+        reply
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,37 +102,37 @@ impl Messages {
     pub fn new() -> Messages {
         Messages {
             known: Cache::new(CAPACITY),
+            begun: OnceLock::new(),
         }
     }
 
     /// The message that an envelope belongs to.
     pub fn of(&self, envelope: &Envelope<'_>, now: Instant) -> Arc<Message> {
-        let unnamed = key(envelope, b"");
         match envelope.instance() {
             b"" => {
-                self.known
-                    .remove_if(&unnamed, |message| !message.is_younger(REPETITION, now));
-                self.known_or(&unnamed, || Message::new(now))
+                let begun = self.begun.get_or_init(|| Cache::new(BEGUN));
+                let unnamed = key(envelope, b"");
+                begun.remove_if(&unnamed, |message| !message.is_younger(REPETITION, now));
+                known_or(begun, &unnamed, || Message::new(now))
             }
-            instance => self.known_or(&key(envelope, instance), || {
+            instance => known_or(&self.known, &key(envelope, instance), || {
                 // What was said at MAIL was about this message: audit mode lets it come this far.
-                self.known
-                    .remove(&unnamed)
+                let begun = self.begun.get();
+                begun
+                    .and_then(|begun| begun.remove(&key(envelope, b"")))
                     .map(|(_, message)| message)
                     .filter(|message| message.is_younger(TRANSACTION, now))
                     .unwrap_or_else(|| Message::new(now))
             }),
         }
     }
+}
 
-    fn known_or(&self, key: &Key, other: impl FnOnce() -> Arc<Message>) -> Arc<Message> {
-        if let Some(message) = self.known.get(key) {
-            return message;
-        }
-        let message = other();
-        let placed: Result<_, std::convert::Infallible> =
-            self.known.get_or_insert_with(key, || Ok(message.clone()));
-        placed.unwrap_or(message)
+fn known_or(known: &Known, key: &Key, other: impl FnOnce() -> Arc<Message>) -> Arc<Message> {
+    let found: Result<_, std::convert::Infallible> = known.get_or_insert_with(key, || Ok(other()));
+    match found {
+        Ok(message) => message,
+        Err(never) => match never {},
     }
 }
 
@@ -105,7 +144,7 @@ impl Default for Messages {
 
 /// Client, login and sender belong to the key because instances are unique on one host only.
 fn key(envelope: &Envelope<'_>, instance: &[u8]) -> Key {
-    let mut digest = Blake2s256::new_with_prefix(instance);
+    let mut digest = Blake2b256::new_with_prefix(instance);
     for part in envelope.identity() {
         // No value contains a line end, so different parts never add up to the same text.
         digest.update(b"\n");

@@ -10,6 +10,7 @@ mod message;
 pub mod wire;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -68,10 +69,21 @@ impl PolicyFront {
         Ok(())
     }
 
-    /// The whole envelope decision, made anew for each question. `queues`: the smtpd process at the
-    /// other end was seen to queue messages itself.
     async fn answer(&self, request: &Request, queues: &mut bool) -> Result<Action, Malformed> {
         let asked = self.engine.clock.instant();
+        let action = self.judge(request, queues, asked).await?;
+        self.engine.answered(FrontEnd::Policy, asked);
+        Ok(action)
+    }
+
+    /// The whole envelope decision, made anew for each question. `queues`: the smtpd process at the
+    /// other end was seen to queue messages itself.
+    async fn judge(
+        &self,
+        request: &Request,
+        queues: &mut bool,
+        asked: Instant,
+    ) -> Result<Action, Malformed> {
         let Some(envelope) = Envelope::read(request)? else {
             return Ok(Action::Dunno);
         };
@@ -79,7 +91,10 @@ impl PolicyFront {
         // Where a milter has the message under way, that has the last word, and charges.
         let charges = last_word
             && !envelope.is_out_of_turn(*queues)
-            && !self.engine.transactions.is_open(&envelope.session());
+            && !self
+                .engine
+                .transactions
+                .is_open(|| envelope.session(), envelope.server_port());
         let question = envelope.question(charges);
         let mut decision = self.engine.accept(&question).await;
         if envelope.is_out_of_turn(*queues) && decision.carried_out().is_none() {
@@ -102,13 +117,13 @@ impl PolicyFront {
             asked,
         };
         let message = self.messages.of(&envelope, asked);
-        let reply = message.speak(|record| {
-            if last_word {
+        let reply = if last_word {
+            message.conclude(envelope.key(), |record| {
                 self.engine.conclude(record, &context, &decision)
-            } else {
-                self.engine.tell(record, &context, &decision)
-            }
-        });
+            })
+        } else {
+            message.speak(|record| self.engine.tell(record, &context, &decision))
+        };
         Ok(reply.map_or(Action::Dunno, Action::Reply))
     }
 }

@@ -29,6 +29,8 @@ pub enum Attribute {
     ClientAddress,
     /// `client_port`
     ClientPort,
+    /// `server_port`
+    ServerPort,
     /// `sender`
     Sender,
     /// `recipient_count`
@@ -43,11 +45,12 @@ pub enum Attribute {
 
 impl Attribute {
     /// All of them, in the order of their declaration.
-    pub const ALL: [Attribute; 9] = [
+    pub const ALL: [Attribute; 10] = [
         Attribute::Request,
         Attribute::State,
         Attribute::ClientAddress,
         Attribute::ClientPort,
+        Attribute::ServerPort,
         Attribute::Sender,
         Attribute::RecipientCount,
         Attribute::QueueId,
@@ -62,6 +65,7 @@ impl Attribute {
             Attribute::State => "protocol_state",
             Attribute::ClientAddress => "client_address",
             Attribute::ClientPort => "client_port",
+            Attribute::ServerPort => "server_port",
             Attribute::Sender => "sender",
             Attribute::RecipientCount => "recipient_count",
             Attribute::QueueId => "queue_id",

@@ -81,6 +81,7 @@ pub(super) struct User {
     pub max_recipients: Option<u32>,
     pub check_from: Option<CheckFrom>,
     pub enforce: Option<Enforce>,
+    pub enforce_until: Option<Timestamp>,
     pub note: Option<String>,
     pub created_at: Option<Timestamp>,
     pub updated_at: Option<Timestamp>,

@@ -22,7 +22,9 @@ use crate::manage::view::DomainStatus;
 use crate::manage::{account, lists, to_the_second};
 use crate::model::domain::Domain;
 use crate::model::name::{Name, UserId};
-use crate::model::user::{Account, DEFAULT_ACCOUNT, DomainRecord, Status, UserRecord, VerifiedBy};
+use crate::model::user::{
+    Account, DEFAULT_ACCOUNT, DomainRecord, Enforce, Status, UserRecord, VerifiedBy,
+};
 use crate::standing::challenge::{self, PREFIX};
 use crate::store::Transaction;
 
@@ -249,6 +251,10 @@ fn fill(
     user.networks = lists::networks(&line.ip.unwrap_or_default())?;
     user.check_from = line.check_from.unwrap_or_default();
     user.enforce = line.enforce.unwrap_or_default();
+    user.enforce_until = line.enforce_until.map(to_the_second);
+    if let (Enforce::On, Some(_)) = (user.enforce, user.enforce_until) {
+        return Err(Fault::new("enforce_until", "the user is not in audit mode"));
+    }
     user.max_recipients = lists::max_recipients(line.max_recipients)?;
     record.logins = lists::logins(&line.logins.unwrap_or_default(), &user.name)?;
     user.quotas = lists::checked_quotas(line.quotas.unwrap_or_default())?;

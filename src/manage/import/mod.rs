@@ -17,8 +17,9 @@ use super::{ManageError, change};
 use crate::store::{Store, Transaction};
 use merge::Merge;
 
-/// At most this many bytes a line: a user with every list full needs about half of it.
-const MAX_LINE: u64 = 1 << 20;
+/// At most this many bytes a line: a user with every list full, of the longest entries that there
+/// are, needs less than half of it.
+const MAX_LINE: u64 = 4 << 20;
 
 /// How often progress is told: after so many records.
 const PROGRESS_EVERY: u64 = 512;
@@ -88,6 +89,25 @@ pub fn run(
         Some(summary) => Ok(summary),
         None => imported,
     }
+}
+
+/// Hands out the lines of a file that comes in its own time, up to the first that is no record: for
+/// keeping them until [`run`] can have them without waiting, as the store is locked meanwhile.
+/// `keep` says whether to go on.
+pub fn gather(
+    input: &mut dyn BufRead,
+    keep: &mut dyn FnMut(&str) -> bool,
+) -> Result<(), ManageError> {
+    let mut lines = Lines::new(input);
+    while let Some(line) = lines.next()? {
+        if !line.text.trim_ascii().is_empty() {
+            line::read(line.text).map_err(|fault| at(line.number, fault))?;
+        }
+        if !keep(line.text) {
+            return Err(ManageError::refused("the import was broken off", ""));
+        }
+    }
+    Ok(())
 }
 
 fn read_all(

@@ -86,6 +86,25 @@ pub enum FromError {
 }
 
 impl FromError {
+    /// Each of them.
+    pub const ALL: [FromError; 15] = [
+        FromError::Absent,
+        FromError::Empty,
+        FromError::Repeated,
+        FromError::TooMany,
+        FromError::TooManyInNames,
+        FromError::TooLong,
+        FromError::Control,
+        FromError::Unclosed,
+        FromError::NoAddress,
+        FromError::BadLocal,
+        FromError::BadDomain,
+        FromError::Leftover,
+        FromError::Route,
+        FromError::Ambiguous,
+        FromError::Misplaced,
+    ];
+
     /// Nobody is named, as opposed to: it cannot be read.
     pub fn is_missing(&self) -> bool {
         match self {

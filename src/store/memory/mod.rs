@@ -17,7 +17,8 @@ use self::tally::Tally;
 use self::transaction::MemoryTransaction;
 use super::changed::{Changed, MAX_LISTED};
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store, StoreError,
+    Use, Work,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -172,11 +173,11 @@ impl Store for MemoryStore {
         Box::pin(std::future::ready(Ok(charged)))
     }
 
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
         let tally = self.tally();
         let used = counters
             .iter()
-            .map(|(counter, starts)| tally.used(counter, *starts))
+            .map(|(counter, starts)| tally.held_at(counter, *starts))
             .collect();
         Box::pin(std::future::ready(Ok(used)))
     }

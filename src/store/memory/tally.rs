@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use crate::model::quota::{Counter, MessageKey, Subject, Usage};
-use crate::store::{Charge, Charged, Due, Reset};
+use crate::store::{Charge, Charged, Due, Held, Reset};
 
 /// Everything that was charged, and who set it to 0.
 #[derive(Default)]
@@ -61,9 +61,10 @@ impl Tally {
     }
 
     /// See [`crate::store::Store::used`].
-    pub fn used(&self, counter: &Counter, starts: Timestamp) -> u64 {
-        let count = self.counters.get(counter);
-        count.map_or(0, |count| count.at(starts).used)
+    pub fn held_at(&self, counter: &Counter, starts: Timestamp) -> Held {
+        let nothing = Held { starts, used: 0 };
+        let count = self.counters.get(counter).map(|count| count.at(starts));
+        count.map_or(nothing, |Count { starts, used }| Held { starts, used })
     }
 
     /// See [`crate::store::Store::is_charged`].

@@ -233,7 +233,7 @@ impl Transaction for MemoryTransaction<'_> {
         if self.forgotten.contains_key(&counter.subject) {
             return Ok(0);
         }
-        Ok(self.tally(|tally| tally.used(counter, starts)))
+        Ok(self.tally(|tally| tally.held_at(counter, starts).used))
     }
 
     fn reset(&mut self, subject: &Subject, by: &str, at: Timestamp) -> Result<u64, StoreError> {

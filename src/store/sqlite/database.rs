@@ -12,9 +12,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags, ffi};
 
 use super::file::{self, Identity};
-use super::schema::{self, SchemaError};
+use super::schema::{self, Schema, SchemaError};
 use crate::clock::Clock;
-use crate::store::StoreError;
+use crate::store::figures::Figures;
+use crate::store::{StoreError, Trouble, Writing};
 
 /// How long a connection waits for a lock of somebody else.
 pub const BUSY: Duration = Duration::from_secs(2);
@@ -35,9 +36,13 @@ pub enum Access {
 /// A database file and its state.
 pub struct Database {
     path: PathBuf,
+    schema: &'static Schema,
     clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
+    /// What was done with it.
+    pub figures: Figures,
+    writing: Mutex<Writing>,
 }
 
 enum State {
@@ -53,11 +58,19 @@ enum State {
 impl Database {
     /// Nothing is touched yet.
     pub fn new(path: &Path) -> Database {
+        Database::holding(path, &schema::STATE)
+    }
+
+    /// One of another kind.
+    pub fn holding(path: &Path, schema: &'static Schema) -> Database {
         Database {
             path: path.to_owned(),
+            schema,
             clock: Clock::system(),
             state: Mutex::new(State::Opening),
             changed: Condvar::new(),
+            figures: Figures::default(),
+            writing: Mutex::default(),
         }
     }
 
@@ -99,18 +112,41 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::version(&connection)
+        schema::version(&connection, self.schema)
             .and_then(|_| write_ahead(&connection))
-            .and_then(|()| schema::migrate(&mut connection))
-            .map_err(|error| match error {
-                SchemaError::Sqlite(error) => self.trouble(&error),
-                SchemaError::Newer { .. }
-                | SchemaError::Foreign
-                | SchemaError::NoSharedMemory(_) => self.unusable(error.to_string()),
-            })?;
-        let identity = Identity::of(&self.path)
-            .map_err(|error| self.unusable(format!("cannot be looked at: {error}")))?;
+            .and_then(|()| schema::migrate(&mut connection, self.schema))
+            .map_err(|error| self.mismatch(error))?;
+        let identity = self.identity()?;
         Ok((connection, identity))
+    }
+
+    /// Opens what is there for reading; `None`: no such file, or nobody has made its tables yet.
+    pub fn look(&self) -> Result<Option<(Connection, Identity)>, StoreError> {
+        let there = self.path.try_exists();
+        if !there.map_err(|error| self.unusable(format!("cannot be looked at: {error}")))? {
+            return Ok(None);
+        }
+        let connection = self.connection(Access::Read)?;
+        let version = schema::version(&connection, self.schema);
+        if version.map_err(|error| self.mismatch(error))? == 0 {
+            return Ok(None);
+        }
+        let identity = self.identity()?;
+        Ok(Some((connection, identity)))
+    }
+
+    fn identity(&self) -> Result<Identity, StoreError> {
+        Identity::of(&self.path)
+            .map_err(|error| self.unusable(format!("cannot be looked at: {error}")))
+    }
+
+    fn mismatch(&self, error: SchemaError) -> StoreError {
+        match error {
+            SchemaError::Sqlite(error) => self.trouble(&error),
+            SchemaError::Newer { .. } | SchemaError::Foreign | SchemaError::NoSharedMemory(_) => {
+                self.unusable(error.to_string())
+            }
+        }
     }
 
     /// Waits until the database is open, but not longer than until then.
@@ -154,6 +190,27 @@ impl Database {
         let connection = self.connection(access)?;
         identity.check()?;
         Ok(connection)
+    }
+
+    /// What came of writing something.
+    pub fn wrote(&self, error: Option<&StoreError>) {
+        let now = self.clock.now();
+        let mut writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_none() {
+            writing.committed_at = Some(now);
+        }
+        writing.trouble = Trouble::after(writing.trouble.as_ref(), error.cloned(), now);
+    }
+
+    /// How writing goes.
+    pub fn writing(&self) -> Writing {
+        let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        writing.clone()
+    }
+
+    /// A connection to whatever is there now, for looking at the file and not at the tables.
+    pub fn peek(&self) -> Result<Connection, StoreError> {
+        self.connection(Access::Read)
     }
 
     /// Nobody gets in any more.

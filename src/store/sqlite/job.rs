@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::model::quota::Counter;
-use crate::store::{Charge, Charged, StoreError};
+use crate::store::{Charge, Charged, Held, StoreError};
 
 /// Something to write, or to be said by the thread that writes. Whoever asked hears what came of it;
 /// one who has gone away needs no answer.
@@ -29,7 +29,7 @@ pub enum Job {
         /// Those, and when their windows began.
         counters: Vec<(Counter, Timestamp)>,
         /// Hears it.
-        reply: Reply<Vec<u64>>,
+        reply: Reply<Vec<Held>>,
     },
     /// Takes notice of what others have changed.
     CatchUp {

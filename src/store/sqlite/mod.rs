@@ -4,10 +4,13 @@
 //! thread; operators work on the caller's thread. The file is opened behind all of them: nothing
 //! here blocks a caller of the asynchronous questions. All SQL is in `statements`.
 
+mod backup;
 mod database;
 mod file;
+mod inspection;
 mod job;
 mod ledger;
+pub mod log;
 mod questions;
 mod queue;
 mod readers;
@@ -16,6 +19,7 @@ mod schema;
 mod statements;
 mod transaction;
 mod users;
+mod uses;
 mod writer;
 
 use std::future::Future;
@@ -28,15 +32,18 @@ use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
 use tokio::sync::oneshot;
 
+pub use self::backup::back_up;
 use self::database::{Access, Database};
+pub use self::inspection::inspect;
 use self::job::{Job, Reply};
 pub use self::ledger::Upkeep;
-use self::ledger::{Folding, Ledger, Live, Recalled};
+use self::ledger::{Folding, Ledger, Live};
 use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, ManageError, Store, StoreError, Use, Work,
+    Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store, StoreError,
+    Use, Work, Writing, figures,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -47,6 +54,8 @@ use crate::model::user::{AccountTerms, Ownership, User};
 const MAX_QUESTIONS: usize = 65_536;
 /// At most so many jobs wait for the writer.
 const MAX_JOBS: usize = 65_536;
+/// So many last uses are written at a time, each into a place of its own: charges wait that long.
+const USES: usize = 256;
 /// What an operator's transaction may keep in memory before it writes, in KiB: an import of a
 /// million users writes each page of an index once instead of many times.
 const OPERATOR_CACHE_KIB: i64 = 128 * 1024;
@@ -181,37 +190,6 @@ impl SqliteStore {
         }
     }
 
-    /// Has the writer say what counters hold.
-    async fn recall(&self, counters: Vec<(Counter, Timestamp)>) -> Result<Vec<u64>, StoreError> {
-        self.order(|reply| Job::Recall { counters, reply }).await
-    }
-
-    /// Says what counters hold, some of which are in the tables alone.
-    async fn learn(
-        &self,
-        counters: &[(Counter, Timestamp)],
-        missing: Vec<Counter>,
-        epoch: u64,
-    ) -> Result<Vec<u64>, StoreError> {
-        let read = |tables: &Connection, counter: Counter| {
-            let base = ledger::base(tables, &counter)?;
-            Ok((counter, base))
-        };
-        let folded = self
-            .look_up(move |tables| {
-                missing
-                    .into_iter()
-                    .map(|counter| read(tables, counter))
-                    .collect()
-            })
-            .await?;
-        match self.live.learn(folded, epoch, counters) {
-            Recalled::All(used) => Ok(used),
-            // It changed meanwhile, or memory is full.
-            Recalled::Missing { .. } | Recalled::Nothing => self.recall(counters.to_vec()).await,
-        }
-    }
-
     fn handed_over(&self, pushed: Result<(), Refused>) -> Result<(), StoreError> {
         pushed.map_err(|refused| match refused {
             Refused::Full => self.database.crowded(),
@@ -247,8 +225,16 @@ impl SqliteStore {
 
 impl Store for SqliteStore {
     fn user<'a>(&'a self, login: &'a Login) -> Answer<'a, Option<User>> {
-        let login = login.clone();
-        Box::pin(self.look_up(move |connection| questions::user(connection, &login)))
+        let (login, live) = (login.clone(), self.live.clone());
+        Box::pin(self.look_up(move |connection| {
+            let epoch = live.epoch();
+            let user = questions::user(connection, &login)?;
+            // Whoever asks for a user asks next what it has used: one trip here is enough.
+            if let Some(user) = &user {
+                ledger::foresee(&live, epoch, connection, user)?;
+            }
+            Ok(user)
+        }))
     }
 
     fn ownership<'a>(&'a self, domain: &'a Domain) -> Answer<'a, Option<Ownership>> {
@@ -273,8 +259,18 @@ impl Store for SqliteStore {
         )
     }
 
-    fn record_uses(&self, uses: Vec<Use>) -> Answer<'_, ()> {
-        Box::pin(self.write(move |connection| questions::record_uses(connection, &uses)))
+    fn record_uses(&self, mut uses: Vec<Use>) -> Answer<'_, ()> {
+        // Users that lie together in the file are written together.
+        uses.sort_unstable_by_key(|used| used.user.0);
+        Box::pin(async move {
+            for some in uses.chunks(USES) {
+                let some = some.to_vec();
+                let write =
+                    move |connection: &Connection| questions::record_uses(connection, &some);
+                self.write(write).await?;
+            }
+            Ok(())
+        })
     }
 
     fn rehash(&self, user: UserId, credential: Credential, hash: String) -> Answer<'_, ()> {
@@ -284,36 +280,15 @@ impl Store for SqliteStore {
     }
 
     fn charge(&self, charge: Charge) -> Answer<'_, Charged> {
-        // What memory knows is durable: a repetition waits for nobody, not even for a locked file.
-        if !charge.dues.is_empty() && self.live.is_charged(&charge.key) == Some(true) {
-            return Box::pin(std::future::ready(Ok(Charged::Already)));
-        }
-        Box::pin(async move { self.order(|reply| Job::Charge { charge, reply }).await })
+        self.charge_once(charge)
     }
 
-    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<u64>> {
-        match self.live.recall(counters) {
-            Recalled::All(used) if self.charges => Box::pin(std::future::ready(Ok(used))),
-            Recalled::Missing {
-                counters: missing,
-                epoch,
-            } if self.charges => Box::pin(self.learn(counters, missing, epoch)),
-            Recalled::All(_) | Recalled::Missing { .. } | Recalled::Nothing => {
-                Box::pin(self.recall(counters.to_vec()))
-            }
-        }
+    fn used<'a>(&'a self, counters: &'a [(Counter, Timestamp)]) -> Answer<'a, Vec<Held>> {
+        self.what_is_used(counters)
     }
 
     fn is_charged(&self, key: MessageKey) -> Answer<'_, bool> {
-        if let Some(known) = self.live.is_charged(&key) {
-            return Box::pin(std::future::ready(Ok(known)));
-        }
-        Box::pin(async move {
-            // Loads what is known, which then answers; if it is lost again at once, that is trouble.
-            self.recall(Vec::new()).await?;
-            let known = self.live.is_charged(&key);
-            known.ok_or_else(|| StoreError::Busy("the ledger is being read: try again".to_owned()))
-        })
+        self.was_charged(key)
     }
 
     fn changes(&self, after: u64) -> Answer<'_, Changes> {
@@ -325,15 +300,8 @@ impl Store for SqliteStore {
         });
         Box::pin(async move {
             let changes = changes.await?;
-            let of_uses = |change: &Change| match change {
-                Change::Quota(_) | Change::Everything => true,
-                Change::Login(_)
-                | Change::Domain(_)
-                | Change::Account(_)
-                | Change::Reset { .. } => false,
-            };
             // Whoever has heard of a reset finds it done.
-            if changes.changes.iter().any(of_uses) {
+            if changes.changes.iter().any(Change::concerns_uses) {
                 let caught_up = self.order(|reply| Job::CatchUp { reply });
                 // What is still being read is said by nobody before that is done.
                 if self.live.is_loaded() {
@@ -352,13 +320,24 @@ impl Store for SqliteStore {
         self.operate(Access::Read, work)
     }
 
+    fn figures(&self) -> Option<figures::Reading> {
+        Some(self.database.figures.read(self.jobs.waiting() as u64))
+    }
+
+    fn writing(&self) -> Writing {
+        self.database.writing()
+    }
+
+    fn try_writing(&self) -> Answer<'_, ()> {
+        Box::pin(self.write(schema::touch))
+    }
+
     fn close(&self) {
         let mut threads = std::mem::take(&mut *self.threads());
         self.questions.close();
         // A thread that panicked has said so.
-        threads
-            .drain(1.min(threads.len())..)
-            .for_each(|reader| drop(reader.join()));
+        let readers = threads.drain(1.min(threads.len())..);
+        readers.for_each(|reader| drop(reader.join()));
         // The last connection to go takes the log into the file and away: the one that may write.
         self.jobs.close();
         threads.drain(..).for_each(|writer| drop(writer.join()));

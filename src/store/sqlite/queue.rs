@@ -16,6 +16,8 @@ struct Inner<T> {
     closed: bool,
     /// Takers that sleep. Waking costs a call of the system even if nobody sleeps.
     asleep: usize,
+    /// How many must wait before a taker is woken.
+    wanted: usize,
 }
 
 /// What a taker gets.
@@ -45,6 +47,7 @@ impl<T> Queue<T> {
                 waiting: VecDeque::new(),
                 closed: false,
                 asleep: 0,
+                wanted: 1,
             }),
             arrived: Condvar::new(),
             room,
@@ -61,9 +64,9 @@ impl<T> Queue<T> {
             return Err(Refused::Full);
         }
         inner.waiting.push_back(item);
-        let asleep = inner.asleep > 0;
+        let wake = inner.asleep > 0 && inner.waiting.len() >= inner.wanted;
         drop(inner);
-        if asleep {
+        if wake {
             self.arrived.notify_one();
         }
         Ok(())
@@ -89,13 +92,23 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Waits until so many wait, but not for longer than this. For the only taker of a queue.
+    pub fn gather(&self, wanted: usize, patience: Duration) {
+        drop(self.await_items(wanted, Some(patience)));
+    }
+
     fn await_item(&self, patience: Option<Duration>) -> MutexGuard<'_, Inner<T>> {
-        let idle = |inner: &mut Inner<T>| inner.waiting.is_empty() && !inner.closed;
+        self.await_items(1, patience)
+    }
+
+    fn await_items(&self, wanted: usize, patience: Option<Duration>) -> MutexGuard<'_, Inner<T>> {
+        let idle = |inner: &mut Inner<T>| inner.waiting.len() < wanted && !inner.closed;
         let mut inner = self.lock();
         if !idle(&mut inner) || patience == Some(Duration::ZERO) {
             return inner;
         }
         inner.asleep += 1;
+        inner.wanted = wanted;
         let woken = match patience {
             None => self.arrived.wait_while(inner, idle),
             Some(patience) => {
@@ -107,7 +120,13 @@ impl<T> Queue<T> {
         };
         let mut inner = woken.unwrap_or_else(PoisonError::into_inner);
         inner.asleep -= 1;
+        inner.wanted = 1;
         inner
+    }
+
+    /// How many wait now.
+    pub fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// Takes nothing in any more. What waits is still handed out.
@@ -140,6 +159,32 @@ mod tests {
         assert_eq!(queue.push(3), Err(Refused::Closed));
         assert!(matches!(queue.next(None), Next::Item(2)));
         assert!(matches!(queue.next(None), Next::Closed));
+    }
+
+    #[test]
+    fn a_group_gathers_until_it_is_large_enough_or_time_is_up() {
+        let queue = Queue::new(4);
+        queue.push(1).unwrap();
+        queue.gather(2, Duration::ZERO);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                queue.gather(3, Duration::MAX);
+                queue.next_group(4, None)
+            });
+            queue.push(2).unwrap();
+            queue.push(3).unwrap();
+            match taker.join().unwrap() {
+                Next::Item(group) => assert_eq!(group, [1, 2, 3]),
+                Next::Nothing | Next::Closed => panic!("three wait"),
+            }
+            // Afterwards one is enough again, and the end is the end.
+            let taker = scope.spawn(|| matches!(queue.next(None), Next::Item(4)));
+            queue.push(4).unwrap();
+            assert!(taker.join().unwrap());
+            let taker = scope.spawn(|| queue.gather(9, Duration::MAX));
+            queue.close();
+            taker.join().unwrap();
+        });
     }
 
     #[test]

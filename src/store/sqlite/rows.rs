@@ -35,6 +35,7 @@ pub fn user(row: &Row<'_>) -> Read<User> {
         max_recipients: row.get(9)?,
         credential_version: count(row, 10)?,
         quotas: quotas(row, 11)?,
+        enforce_until: time_or_null(row, 12)?,
     })
 }
 
@@ -42,15 +43,12 @@ pub fn user(row: &Row<'_>) -> Read<User> {
 pub fn record(row: &Row<'_>) -> Read<UserRecord> {
     Ok(UserRecord {
         user: user(row)?,
-        logins: list(row, 12, |text| text.parse().ok())?,
-        note: row.get(13)?,
-        suspended_reason: row.get(14)?,
-        created_at: time(row, 15)?,
-        updated_at: time(row, 16)?,
-        last_used_at: match row.get::<_, Option<i64>>(17)? {
-            Some(_) => Some(time(row, 17)?),
-            None => None,
-        },
+        logins: list(row, 13, |text| text.parse().ok())?,
+        note: row.get(14)?,
+        suspended_reason: row.get(15)?,
+        created_at: time(row, 16)?,
+        updated_at: time(row, 17)?,
+        last_used_at: time_or_null(row, 18)?,
     })
 }
 
@@ -128,6 +126,13 @@ pub fn word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> Read<T> {
 /// A time.
 pub fn time(row: &Row<'_>, column: usize) -> Read<Timestamp> {
     Timestamp::from_microsecond(row.get(column)?).map_err(|error| damaged(column, error))
+}
+
+fn time_or_null(row: &Row<'_>, column: usize) -> Read<Option<Timestamp>> {
+    match row.get::<_, Option<i64>>(column)? {
+        Some(_) => Ok(Some(time(row, column)?)),
+        None => Ok(None),
+    }
 }
 
 fn quotas(row: &Row<'_>, column: usize) -> Read<Vec<Quota>> {

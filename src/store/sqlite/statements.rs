@@ -26,7 +26,7 @@ macro_rules! user {
     () => {
         "user.id, user.name, user.account, user.status, user.mode, user.grants, user.networks, \
          user.check_from, user.enforce, user.max_recipients, user.credential_version, \
-         user.quotas"
+         user.quotas, user.enforce_until"
     };
 }
 
@@ -162,13 +162,13 @@ statements! {
     USER_NUMBER: lookup = "SELECT number FROM user WHERE id = ?1";
     ADD_USER: lookup = "INSERT INTO user (id, name, account, status, mode, grants, networks, \
         check_from, enforce, max_recipients, credential_version, logins, quotas, note, \
-        suspended_reason, created_at, updated_at, last_used_at, hash) VALUES \
-        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
+        suspended_reason, created_at, updated_at, last_used_at, hash, enforce_until) VALUES \
+        (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
     SET_USER: lookup = "UPDATE user SET name = ?2, account = ?3, status = ?4, mode = ?5, \
         grants = ?6, networks = ?7, check_from = ?8, enforce = ?9, max_recipients = ?10, \
         credential_version = ?11, logins = ?12, quotas = ?13, note = ?14, \
         suspended_reason = ?15, created_at = ?16, updated_at = ?17, last_used_at = ?18, \
-        hash = coalesce(?19, hash) WHERE id = ?1";
+        hash = coalesce(?19, hash), enforce_until = ?20 WHERE id = ?1";
     LOGINS: lookup = "SELECT login FROM login WHERE user = ?1";
     DROP_LOGINS: lookup = "DELETE FROM login WHERE user = ?1";
     DROP_GRANTED: lookup = "DELETE FROM granted WHERE user = ?1";
@@ -184,13 +184,13 @@ mod tests {
     use rusqlite::Connection;
 
     use super::super::database::{Access, set_up};
-    use super::super::schema::migrate;
+    use super::super::schema::{STATE, migrate};
     use super::*;
 
     fn database() -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         set_up(&connection, Access::Write).unwrap();
-        migrate(&mut connection).unwrap();
+        migrate(&mut connection, &STATE).unwrap();
         connection
     }
 

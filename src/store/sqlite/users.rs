@@ -100,6 +100,7 @@ fn write(
             record.updated_at.as_microsecond(),
             record.last_used_at.map(|at| at.as_microsecond()),
             hash,
+            user.enforce_until.map(|until| until.as_microsecond()),
         ],
     )
 }

@@ -13,13 +13,16 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 
 use super::database::{Access, BUSY, Database};
 use super::file::Identity;
-use super::job::{Job, Writing};
+use super::job::{Job, Reply, Writing};
 use super::ledger::{Folding, Ledger, Sheet};
 use super::queue::{Next, Queue};
-use crate::store::{Charged, StoreError};
+use crate::store::{Charge, Charged, StoreError};
 
 /// At most so many jobs in one commit.
 const GROUP: usize = 1024;
+/// Whoever was just told of a commit may be about to ask again. For so long, a group waits to become as
+/// large as the one before: a commit costs the same for all of them.
+const GATHER: Duration = Duration::from_micros(50);
 /// How long to wait before the next try to open a database that could not be opened.
 const RETRY: Duration = Duration::from_millis(250);
 
@@ -82,10 +85,39 @@ struct Writer<'a> {
     folding: Option<Folding>,
 }
 
-/// What came of a job, to be told after the commit.
-enum Outcome {
-    Written(Result<(), StoreError>),
-    Charged(Charged),
+/// What one transaction writes.
+#[derive(Default)]
+struct Group {
+    writes: Vec<(Writing, Reply<()>)>,
+    charges: Vec<(Charge, Reply<Charged>)>,
+}
+
+/// What came of a group, in its order, to be told after the commit.
+struct Done {
+    written: Vec<Result<(), StoreError>>,
+    charged: Vec<Charged>,
+}
+
+impl Group {
+    fn len(&self) -> usize {
+        self.writes.len() + self.charges.len()
+    }
+
+    fn tell(self, done: Result<Done, StoreError>) {
+        let (writes, charges) = (self.writes.into_iter(), self.charges.into_iter());
+        match done {
+            Ok(Done { written, charged }) => {
+                let charges = charges.zip(charged);
+                charges.for_each(|((_, reply), charged)| drop(reply.send(Ok(charged))));
+                let writes = writes.zip(written);
+                writes.for_each(|((_, reply), written)| drop(reply.send(written)));
+            }
+            Err(error) => {
+                charges.for_each(|(_, reply)| drop(reply.send(Err(error.clone()))));
+                writes.for_each(|(_, reply)| drop(reply.send(Err(error.clone()))));
+            }
+        }
+    }
 }
 
 /// Why nothing of a transaction was written.
@@ -108,7 +140,11 @@ impl Writer<'_> {
             match jobs.next_group(GROUP, patience) {
                 Next::Item(group) => {
                     self.renew();
+                    let told = group.len();
                     self.work(group);
+                    if told > 1 {
+                        jobs.gather(told, GATHER);
+                    }
                 }
                 Next::Nothing => self.renew(),
                 Next::Closed => return,
@@ -130,7 +166,7 @@ impl Writer<'_> {
     }
 
     fn work(&mut self, group: Vec<Job>) {
-        let mut writing = Vec::with_capacity(group.len());
+        let mut writing = Group::default();
         for job in group {
             match job {
                 Job::Recall { counters, reply } => {
@@ -147,24 +183,22 @@ impl Writer<'_> {
                     };
                     drop(reply.send(done));
                 }
-                Job::Write { .. } | Job::Charge { .. } => writing.push(job),
+                Job::Write { run, reply } => writing.writes.push((run, reply)),
+                Job::Charge { charge, reply } => writing.charges.push((charge, reply)),
             }
         }
-        if !writing.is_empty() {
+        if writing.len() > 0 {
             self.write(writing);
         }
     }
 
-    fn write(&mut self, mut group: Vec<Job>) {
-        let written = self.guarded(|writer| writer.commit(&mut group));
-        match written {
-            Ok(outcomes) => {
-                for (job, outcome) in group.into_iter().zip(outcomes) {
-                    tell(job, outcome);
-                }
-            }
-            Err(error) => group.into_iter().for_each(|job| job.refuse(error.clone())),
-        }
+    fn write(&mut self, mut group: Group) {
+        let (jobs, began) = (group.len(), self.database.now());
+        let done = self.guarded(|writer| writer.commit(&mut group));
+        let (now, figures) = (self.database.now(), &self.database.figures);
+        figures.commit(jobs, began, now, done.is_ok());
+        self.database.wrote(done.as_ref().err());
+        group.tell(done);
     }
 
     /// Does something, and draws the conclusions if it fails or panics.
@@ -202,36 +236,27 @@ impl Writer<'_> {
     }
 
     /// Writes a group in one transaction. An error means that nothing of it was written.
-    fn commit(&mut self, group: &mut [Job]) -> Result<Vec<Outcome>, Failed> {
+    fn commit(&mut self, group: &mut Group) -> Result<Done, Failed> {
         let database = self.database;
         let trouble = |error: rusqlite::Error| Failed::surely(database.trouble(&error));
-        self.identity.check().map_err(Failed::maybe)?;
         let mut transaction = self
             .connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(trouble)?;
-        let mut sheet = Sheet::default();
-        let charges = |job: &Job| matches!(job, Job::Charge { .. });
-        if group.iter().any(charges) {
+        let writes = group.writes.iter_mut();
+        let written = writes
+            .map(|(run, _)| write_one(database, &mut transaction, run))
+            .collect::<rusqlite::Result<_>>()
+            .map_err(trouble)?;
+        let (mut charged, mut sheet) = (Vec::new(), Sheet::default());
+        if !group.charges.is_empty() {
             self.ledger.catch_up(&transaction).map_err(trouble)?;
-        }
-        let mut outcomes = Vec::with_capacity(group.len());
-        for job in group {
-            outcomes.push(match job {
-                Job::Write { run, .. } => {
-                    let written = write_one(database, &mut transaction, run);
-                    Outcome::Written(written.map_err(trouble)?)
-                }
-                Job::Charge { charge, .. } => {
-                    let charged = self.ledger.charge(&transaction, &mut sheet, charge);
-                    Outcome::Charged(charged.map_err(trouble)?)
-                }
-                Job::Recall { .. } | Job::CatchUp { .. } => Outcome::Written(Ok(())),
-            });
+            let charges = group.charges.iter().map(|(charge, _)| charge);
+            (charged, sheet) = self.ledger.charge(&transaction, charges).map_err(trouble)?;
         }
         finish(database, &self.identity, transaction)?;
         self.ledger.publish(sheet);
-        Ok(outcomes)
+        Ok(Done { written, charged })
     }
 
     /// Takes a step in folding the ledger, if one is due.
@@ -331,15 +356,6 @@ fn write_one(
     }
 }
 
-fn tell(job: Job, outcome: Outcome) {
-    match (job, outcome) {
-        (Job::Write { reply, .. }, Outcome::Written(written)) => drop(reply.send(written)),
-        (Job::Charge { reply, .. }, Outcome::Charged(charged)) => drop(reply.send(Ok(charged))),
-        // No job comes to another one's outcome; who waits for it hears that it broke off.
-        (Job::Write { .. } | Job::Charge { .. } | Job::Recall { .. } | Job::CatchUp { .. }, _) => {}
-    }
-}
-
 /// Whether this trouble is a reason to take another connection.
 fn spoils(error: &StoreError) -> bool {
     match error {
@@ -356,8 +372,9 @@ mod tests {
     use super::*;
     use crate::model::name::UserId;
     use crate::model::quota::{Counter, MessageKey, Subject, Unit, Window};
+    use crate::store::Due;
+    use crate::store::Held;
     use crate::store::sqlite::ledger::{Live, Recalled};
-    use crate::store::{Charge, Due};
 
     /// A job that makes the file larger by so many KiB.
     fn grow(kib: usize) -> (Job, oneshot::Receiver<Result<(), StoreError>>) {
@@ -414,6 +431,8 @@ mod tests {
             ledger: Ledger::new(live.clone()),
             folding: None,
         };
+        let starts = Timestamp::UNIX_EPOCH;
+        let all = |used| Recalled::All(vec![Held { starts, used }]);
         let used = || live.recall(&[(counter(), Timestamp::UNIX_EPOCH)]);
         let pages = |writer: &Writer<'_>, most: u32| {
             let set = writer
@@ -439,7 +458,7 @@ mod tests {
                     assert_eq!(fit.unwrap().unwrap_err(), small.unwrap_err());
                     assert!(misfit.unwrap().is_err());
                     assert_eq!(grown(&writer.connection), 0);
-                    assert_eq!(used(), Recalled::All(vec![1]), "still known");
+                    assert_eq!(used(), all(1), "still known");
                     pages(&writer, 700);
                 }
                 Ok(()) => {
@@ -448,7 +467,7 @@ mod tests {
                     let over = Charged::Over { due: 0, used: 2 };
                     assert_eq!(misfit.unwrap(), Ok(over));
                     assert_eq!(grown(&writer.connection), 2);
-                    assert_eq!(used(), Recalled::All(vec![2]));
+                    assert_eq!(used(), all(2));
                 }
             }
         }

@@ -145,9 +145,9 @@ impl Ledger {
         let upto = upto.min(self.last - 1).max(self.first - 1);
         let step = self.step(connection, upto)?;
         // A counter of which only rows are known must be known whole before they are rows no more.
-        let mut whole = Sheet::default();
+        let mut whole = Sheet::of_counters(&self.live, step.counters.keys());
         for counter in step.counters.keys() {
-            whole.entry(&self.live, connection, counter)?;
+            whole.entry(connection, counter)?;
         }
         whole.publish(&self.live);
         let mut add = connection.prepare_cached(sql::ADD_TO_COUNTER)?;

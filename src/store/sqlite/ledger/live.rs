@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use quick_cache::unsync::Cache;
 
 use super::count::Count;
-use super::rows::{kinds, seconds};
+use super::rows::{held, kinds, seconds};
 use super::shards::Shards;
 use crate::model::quota::{Counter, MessageKey, Subject};
+use crate::store::Held;
 
 /// How many counters without rows in the ledger are remembered: a few MiB.
 const IDLE: usize = 65_536;
@@ -51,7 +52,7 @@ pub struct Uses {
 #[derive(PartialEq, Eq, Debug)]
 pub enum Recalled {
     /// All of it.
-    All(Vec<u64>),
+    All(Vec<Held>),
     /// The tables must be asked for what has been folded of these counters.
     Missing {
         /// Those.
@@ -106,6 +107,11 @@ impl Live {
         self.uses().recall(counters)
     }
 
+    /// To be handed back with what the tables say from now on.
+    pub fn epoch(&self) -> u64 {
+        self.uses().epoch
+    }
+
     /// Takes in what the tables say about [`Recalled::Missing`] and answers again.
     pub fn learn(
         &self,
@@ -126,12 +132,12 @@ impl Live {
     /// Whether this message has been charged; `None`: cannot be said from memory.
     pub fn is_charged(&self, key: &MessageKey) -> Option<bool> {
         let uses = self.uses();
-        uses.loaded.then(|| uses.messages.get(key).is_some())
+        uses.loaded.then(|| uses.has_charged(key))
     }
 
-    /// What is known of a counter.
-    pub fn entry(&self, counter: &Counter) -> Option<Entry> {
-        self.uses().entry(counter)
+    /// Looks at what is known, as one.
+    pub fn look(&self, look: impl FnOnce(&Uses)) {
+        look(&self.uses());
     }
 
     /// Alters what is known, as one.
@@ -229,7 +235,13 @@ impl Uses {
         self.messages.insert(key, ());
     }
 
-    fn entry(&self, counter: &Counter) -> Option<Entry> {
+    /// Whether a message has rows in the ledger.
+    pub fn has_charged(&self, key: &MessageKey) -> bool {
+        self.messages.get(key).is_some()
+    }
+
+    /// What is known of a counter.
+    pub fn entry(&self, counter: &Counter) -> Option<Entry> {
         self.busy.get(counter).copied().or_else(|| {
             Some(Entry {
                 count: *self.idle.get(counter)?,
@@ -278,7 +290,9 @@ impl Uses {
         let mut missing = Vec::new();
         for (counter, starts) in counters {
             match self.entry(counter) {
-                Some(entry) if entry.whole => used.push(entry.count.at(seconds(*starts)).used),
+                Some(entry) if entry.whole => {
+                    used.push(held(entry.count.at(seconds(*starts))));
+                }
                 Some(_) | None => missing.push(counter.clone()),
             }
         }

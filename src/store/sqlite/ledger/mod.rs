@@ -26,7 +26,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Statement, params};
 
 pub use self::count::Count;
 pub use self::fold::{Folding, Upkeep};
@@ -36,7 +36,8 @@ use self::rows::{kind, seconds};
 pub use self::sheet::Sheet;
 use super::statements as sql;
 use crate::model::quota::{Counter, Subject};
-use crate::store::{Charge, Charged};
+use crate::model::user::User;
+use crate::store::{Charge, Charged, Held};
 
 /// The ledger, as one connection after the other writes it.
 pub struct Ledger {
@@ -77,48 +78,37 @@ impl Ledger {
         self.version = None;
     }
 
-    /// Judges a charge, and appends what it costs. In a transaction, after [`Ledger::catch_up`].
-    pub fn charge(
+    /// Judges charges one after the other, and appends what they cost. In a transaction, after
+    /// [`Ledger::catch_up`].
+    pub fn charge<'a>(
         &self,
         connection: &Connection,
+        charges: impl Iterator<Item = &'a Charge> + Clone,
+    ) -> rusqlite::Result<(Vec<Charged>, Sheet)> {
+        let mut sheet = Sheet::of_charges(&self.live, charges.clone());
+        let mut append = connection.prepare_cached(sql::APPEND)?;
+        let charged = charges.map(|charge| match judge(connection, &mut sheet, charge)? {
+            Judged::Fits(raised) => {
+                self.append(&mut append, &mut sheet, charge, raised)?;
+                Ok(Charged::Done)
+            }
+            Judged::Settled(charged) => Ok(charged),
+        });
+        let charged = charged.collect::<rusqlite::Result<_>>()?;
+        Ok((charged, sheet))
+    }
+
+    fn append(
+        &self,
+        statement: &mut Statement<'_>,
         sheet: &mut Sheet,
         charge: &Charge,
-    ) -> rusqlite::Result<Charged> {
-        if charge.dues.is_empty() {
-            return Ok(Charged::Done);
-        }
-        if sheet.is_charged(&charge.key) || self.live.is_charged(&charge.key) == Some(true) {
-            return Ok(Charged::Already);
-        }
-        // Before the first row: all of them, or none.
-        let mut raised: Vec<(&Counter, Count)> = Vec::with_capacity(charge.dues.len());
-        for (index, due) in charge.dues.iter().enumerate() {
-            let before = raised
-                .iter()
-                .rev()
-                .find(|(counter, _)| *counter == &due.counter);
-            let before = match before {
-                Some((_, count)) => *count,
-                None => sheet.entry(&self.live, connection, &due.counter)?.count,
-            };
-            let now = before.at(seconds(due.starts));
-            let sum = now.and(Count {
-                starts: now.starts,
-                used: amount(due.amount).into(),
-            });
-            if due.limit > 0 && sum.used > due.limit {
-                return Ok(Charged::Over {
-                    due: index,
-                    used: now.used,
-                });
-            }
-            raised.push((&due.counter, sum));
-        }
-        let mut append = connection.prepare_cached(sql::APPEND)?;
+        raised: Vec<(&Counter, Count)>,
+    ) -> rusqlite::Result<()> {
         let mut message = Some(charge.key.0);
         for ((counter, sum), due) in raised.into_iter().zip(&charge.dues) {
             let number = sheet.raise(self.last, counter, sum);
-            append.execute(params![
+            statement.execute(params![
                 number,
                 counter.subject,
                 kind(counter),
@@ -129,7 +119,7 @@ impl Ledger {
             ])?;
         }
         sheet.note(charge.key);
-        Ok(Charged::Done)
+        Ok(())
     }
 
     /// The group of this sheet is committed.
@@ -143,16 +133,82 @@ impl Ledger {
         &self,
         connection: &Connection,
         counters: &[(Counter, Timestamp)],
-    ) -> rusqlite::Result<Vec<u64>> {
-        let mut sheet = Sheet::default();
+    ) -> rusqlite::Result<Vec<Held>> {
+        let mut sheet = Sheet::of_counters(&self.live, counters.iter().map(|(counter, _)| counter));
         let mut used = Vec::with_capacity(counters.len());
         for (counter, starts) in counters {
-            let entry = sheet.entry(&self.live, connection, counter)?;
-            used.push(entry.count.at(seconds(*starts)).used);
+            let entry = sheet.entry(connection, counter)?;
+            used.push(self::rows::held(entry.count.at(seconds(*starts))));
         }
         sheet.publish(&self.live);
         Ok(used)
     }
+}
+
+/// Has memory learn what the tables say about the counters of a user's own quotas. `epoch`: from before the
+/// tables were looked at.
+pub fn foresee(
+    live: &Live,
+    epoch: u64,
+    connection: &Connection,
+    user: &User,
+) -> rusqlite::Result<()> {
+    let counters = user.quotas.iter().map(|quota| Counter {
+        subject: Subject::User(user.id),
+        window: quota.window,
+        unit: quota.unit,
+    });
+    let folded = counters
+        .map(|counter| Ok((counter.clone(), base(connection, &counter)?)))
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    live.learn(folded, epoch, &[]);
+    Ok(())
+}
+
+/// What there is to say about a charge.
+enum Judged<'a> {
+    /// What its counters come to.
+    Fits(Vec<(&'a Counter, Count)>),
+    /// Nothing is to be added.
+    Settled(Charged),
+}
+
+/// Judges a charge before its first row is written: all of them, or none.
+fn judge<'a>(
+    connection: &Connection,
+    sheet: &mut Sheet,
+    charge: &'a Charge,
+) -> rusqlite::Result<Judged<'a>> {
+    if charge.dues.is_empty() {
+        return Ok(Judged::Settled(Charged::Done));
+    }
+    if sheet.is_charged(&charge.key) {
+        return Ok(Judged::Settled(Charged::Already));
+    }
+    let mut raised: Vec<(&Counter, Count)> = Vec::with_capacity(charge.dues.len());
+    for (index, due) in charge.dues.iter().enumerate() {
+        let before = raised
+            .iter()
+            .rev()
+            .find(|(counter, _)| *counter == &due.counter);
+        let before = match before {
+            Some((_, count)) => *count,
+            None => sheet.entry(connection, &due.counter)?.count,
+        };
+        let now = before.at(seconds(due.starts));
+        let sum = now.and(Count {
+            starts: now.starts,
+            used: amount(due.amount).into(),
+        });
+        if due.limit > 0 && sum.used > due.limit {
+            return Ok(Judged::Settled(Charged::Over {
+                due: index,
+                used: now.used,
+            }));
+        }
+        raised.push((&due.counter, sum));
+    }
+    Ok(Judged::Fits(raised))
 }
 
 /// What a due adds, as it is stored: so little that no number of rows exceeds what SQL can add up.

@@ -6,6 +6,7 @@ use rusqlite::{Connection, Row, ToSql, params};
 
 use super::count::Count;
 use crate::model::quota::{Counter, MessageKey, Subject, Unit, Window};
+use crate::store::Held;
 use crate::store::sqlite::questions::{key, one};
 use crate::store::sqlite::rows;
 use crate::store::sqlite::statements as sql;
@@ -93,6 +94,14 @@ pub fn message(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<MessageK
 /// How the beginning of a window is stored.
 pub fn seconds(starts: Timestamp) -> i64 {
     starts.as_second()
+}
+
+/// A count as whoever asked for it wants it. In a window that no calendar has, it is in none.
+pub fn held(count: Count) -> Held {
+    Held {
+        starts: Timestamp::from_second(count.starts).unwrap_or(Timestamp::MIN),
+        used: count.used,
+    }
 }
 
 /// A count from two columns: starts, used.

@@ -1,22 +1,25 @@
 //! A hash map in many parts, so that growing never takes long: it moves one part at a time.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
+
+use quick_cache::DefaultHashBuilder;
 
 /// So many that a full ledger (`super::Upkeep::most`) fills the parts well: a part doubles beyond
 /// 14,336 entries.
 const PARTS: usize = 80;
 
-/// A hash map.
+/// A hash map. Its hasher is fast, with a secret that differs from process to process; keys are made by
+/// us or digests, never what a stranger wrote.
 pub struct Shards<K, V> {
-    hasher: RandomState,
-    parts: Vec<HashMap<K, V, RandomState>>,
+    hasher: DefaultHashBuilder,
+    parts: Vec<HashMap<K, V, DefaultHashBuilder>>,
 }
 
 impl<K: Eq + Hash, V> Shards<K, V> {
     /// An empty one.
     pub fn new() -> Shards<K, V> {
-        let hasher = RandomState::new();
+        let hasher = DefaultHashBuilder::default();
         let part = || HashMap::with_hasher(hasher.clone());
         Shards {
             parts: std::iter::repeat_with(part).take(PARTS).collect(),

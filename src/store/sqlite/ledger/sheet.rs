@@ -2,33 +2,71 @@
 
 use std::collections::{HashMap, HashSet};
 
+use quick_cache::DefaultHashBuilder;
 use rusqlite::Connection;
 
 use super::count::Count;
 use super::live::{Entry, Live};
 use super::rows::base;
 use crate::model::quota::{Counter, MessageKey};
+use crate::store::Charge;
 
 /// Counters and messages as they will be.
 #[derive(Default)]
 pub struct Sheet {
-    counters: HashMap<Counter, Entry>,
-    messages: HashSet<MessageKey>,
+    counters: HashMap<Counter, Line, DefaultHashBuilder>,
+    /// Those that were charged, before or in this group.
+    charged: HashSet<MessageKey, DefaultHashBuilder>,
+    /// Those of this group.
+    messages: Vec<MessageKey>,
     rows: i64,
 }
 
+/// One counter.
+struct Line {
+    entry: Entry,
+    /// Whether memory does not know it yet.
+    new: bool,
+}
+
 impl Sheet {
-    /// A counter as this group has left it so far, whole: read from the table if it must be.
-    pub fn entry(
-        &mut self,
-        live: &Live,
-        connection: &Connection,
-        counter: &Counter,
-    ) -> rusqlite::Result<Entry> {
-        if let Some(entry) = self.counters.get(counter) {
-            return Ok(*entry);
+    /// What memory knows of all that a group of charges is about: one look, for them all.
+    pub fn of_charges<'a>(live: &Live, charges: impl IntoIterator<Item = &'a Charge>) -> Sheet {
+        let mut sheet = Sheet::default();
+        live.look(|uses| {
+            for charge in charges {
+                if uses.has_charged(&charge.key) {
+                    sheet.charged.insert(charge.key);
+                }
+                for due in &charge.dues {
+                    sheet.remember(&due.counter, uses.entry(&due.counter));
+                }
+            }
+        });
+        sheet
+    }
+
+    /// What memory knows of some counters.
+    pub fn of_counters<'a>(live: &Live, counters: impl IntoIterator<Item = &'a Counter>) -> Sheet {
+        let mut sheet = Sheet::default();
+        live.look(|uses| {
+            for counter in counters {
+                sheet.remember(counter, uses.entry(counter));
+            }
+        });
+        sheet
+    }
+
+    fn remember(&mut self, counter: &Counter, entry: Option<Entry>) {
+        if let Some(entry) = entry {
+            let line = Line { entry, new: false };
+            self.counters.insert(counter.clone(), line);
         }
-        let known = live.entry(counter);
+    }
+
+    /// A counter as this group has left it so far, whole: read from the table if it must be.
+    pub fn entry(&mut self, connection: &Connection, counter: &Counter) -> rusqlite::Result<Entry> {
+        let known = self.counters.get(counter).map(|line| line.entry);
         if let Some(entry) = known.filter(|entry| entry.whole) {
             return Ok(entry);
         }
@@ -38,7 +76,7 @@ impl Sheet {
             whole: true,
             last: known.map_or(0, |entry| entry.last),
         };
-        self.counters.insert(counter.clone(), entry);
+        self.set(counter, entry);
         Ok(entry)
     }
 
@@ -47,22 +85,27 @@ impl Sheet {
         self.rows += 1;
         let last = last + self.rows;
         let whole = true;
-        let entry = Entry { count, whole, last };
-        match self.counters.get_mut(counter) {
-            Some(known) => *known = entry,
-            None => drop(self.counters.insert(counter.clone(), entry)),
-        }
+        self.set(counter, Entry { count, whole, last });
         last
+    }
+
+    fn set(&mut self, counter: &Counter, entry: Entry) {
+        let line = Line { entry, new: true };
+        match self.counters.get_mut(counter) {
+            Some(known) => *known = line,
+            None => drop(self.counters.insert(counter.clone(), line)),
+        }
     }
 
     /// This message is charged.
     pub fn note(&mut self, key: MessageKey) {
-        self.messages.insert(key);
+        self.charged.insert(key);
+        self.messages.push(key);
     }
 
-    /// Whether this message was charged in this group.
+    /// Whether this message was charged, before or in this group.
     pub fn is_charged(&self, key: &MessageKey) -> bool {
-        self.messages.contains(key)
+        self.charged.contains(key)
     }
 
     /// How many rows the ledger has grown by.
@@ -72,6 +115,10 @@ impl Sheet {
 
     /// Everybody may know it.
     pub fn publish(self, live: &Live) {
-        live.publish(self.counters, self.messages);
+        let counters = self.counters.into_iter().filter(|(_, line)| line.new);
+        live.publish(
+            counters.map(|(counter, line)| (counter, line.entry)),
+            self.messages,
+        );
     }
 }

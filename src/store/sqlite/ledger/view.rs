@@ -1,6 +1,6 @@
 //! What operators see and do of uses, inside their transaction.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -19,11 +19,13 @@ use crate::store::{Change, Reset};
 const FEW: usize = 2;
 
 /// What subjects have in the ledger, as one transaction sees it. Reading it for one subject costs
-/// as much as reading it for all, so it is kept.
+/// as much as reading it for all, so it is kept: in one map, as there may be a million.
 #[derive(Default)]
 pub struct Unfolded {
-    subjects: HashMap<Subject, HashMap<i64, Count>>,
-    /// Whether a subject that is not there has nothing.
+    counts: HashMap<Counter, Count>,
+    /// Those that were read by themselves.
+    subjects: HashSet<Subject>,
+    /// Whether all were read.
     complete: bool,
 }
 
@@ -36,8 +38,8 @@ impl Unfolded {
         starts: Timestamp,
     ) -> rusqlite::Result<u64> {
         let base = rows::base(connection, counter)?;
-        let rows = self.of(connection, &counter.subject)?;
-        let rows = rows.and_then(|rows| rows.get(&rows::kind(counter)).copied());
+        self.know(connection, &counter.subject)?;
+        let rows = self.counts.get(counter).copied();
         let whole = base.and(rows.unwrap_or(Count::NOTHING));
         Ok(whole.at(rows::seconds(starts)).used)
     }
@@ -80,6 +82,9 @@ impl Unfolded {
         changed: &mut Changed,
     ) -> rusqlite::Result<()> {
         self.subjects.remove(subject);
+        for counter in rows::kinds(subject) {
+            self.counts.remove(&counter);
+        }
         let run = |sql| connection.prepare_cached(sql)?.execute([subject]);
         if run(sql::FORGET_COUNTERS)? + run(sql::VOID)? > 0 {
             changed.note(Change::Quota(subject.clone()));
@@ -107,8 +112,9 @@ impl Unfolded {
         connection: &Connection,
         subject: &Subject,
     ) -> rusqlite::Result<HashMap<i64, Count>> {
-        let rows = self.of(connection, subject)?;
-        let mut counts = rows.cloned().unwrap_or_default();
+        self.know(connection, subject)?;
+        let known = |counter: Counter| Some((rows::kind(&counter), *self.counts.get(&counter)?));
+        let mut counts: HashMap<i64, Count> = rows::kinds(subject).filter_map(known).collect();
         let mut statement = connection.prepare_cached(sql::COUNTERS)?;
         let mut found = statement.query([subject])?;
         while let Some(row) = found.next()? {
@@ -118,48 +124,45 @@ impl Unfolded {
         Ok(counts)
     }
 
-    fn of(
-        &mut self,
-        connection: &Connection,
-        subject: &Subject,
-    ) -> rusqlite::Result<Option<&HashMap<i64, Count>>> {
-        if !self.complete && !self.subjects.contains_key(subject) {
-            if self.subjects.len() < FEW {
-                let rows = self.read(connection, subject)?;
-                self.subjects.insert(subject.clone(), rows);
-            } else {
-                self.read_all(connection)?;
-            }
+    /// Reads what a subject has in the ledger, unless that was done.
+    fn know(&mut self, connection: &Connection, subject: &Subject) -> rusqlite::Result<()> {
+        if self.complete || self.subjects.contains(subject) {
+            return Ok(());
         }
-        Ok(self.subjects.get(subject))
+        if self.subjects.len() >= FEW {
+            return self.read_all(connection);
+        }
+        self.read(connection, subject)?;
+        self.subjects.insert(subject.clone());
+        Ok(())
     }
 
-    fn read(
-        &self,
-        connection: &Connection,
-        subject: &Subject,
-    ) -> rusqlite::Result<HashMap<i64, Count>> {
+    fn read(&mut self, connection: &Connection, subject: &Subject) -> rusqlite::Result<()> {
         let void = one(connection, sql::VOID_OF, [subject], |row| row.get(0))?;
+        let mut counts: HashMap<i64, Count> = HashMap::new();
         let mut statement = connection.prepare_cached(sql::UNFOLDED)?;
         let mut found = statement.query(params![subject, void.unwrap_or(0_i64)])?;
-        let mut counts = HashMap::new();
         while let Some(row) = found.next()? {
             let sum = counts.entry(row.get(0)?).or_insert(Count::NOTHING);
             *sum = sum.and(rows::count(row, 1)?);
         }
-        Ok(counts)
+        let counted = |counter: Counter| {
+            let count = *counts.get(&rows::kind(&counter))?;
+            Some((counter, count))
+        };
+        self.counts.extend(rows::kinds(subject).filter_map(counted));
+        Ok(())
     }
 
     fn read_all(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.counts.clear();
         self.subjects.clear();
         let void = voids(connection, 0)?;
         let mut statement = connection.prepare_cached(sql::LEDGER_AFTER)?;
         let mut found = statement.query([0])?;
         while let Some(row) = found.next()? {
             if let Some((counter, count)) = Entered::read(row, &void)?.count {
-                let kind = rows::kind(&counter);
-                let counts = self.subjects.entry(counter.subject).or_default();
-                let sum = counts.entry(kind).or_insert(Count::NOTHING);
+                let sum = self.counts.entry(counter).or_insert(Count::NOTHING);
                 *sum = sum.and(count);
             }
         }

@@ -1,0 +1,15 @@
+//! `outgate doctor`: what is wrong with this host, and the commands that mend it.
+//!
+//! [`look`] gathers facts from Postfix, the file system, DNS and the store; [`examine`] judges them
+//! and is pure, so that every finding can be tested without a host. Changes nothing anywhere.
+
+mod checks;
+pub mod facts;
+pub mod finding;
+pub mod look;
+pub mod postfix;
+mod wiring;
+
+pub use checks::{examine, needs_dns};
+pub use facts::Facts;
+pub use finding::{Finding, Severity};
