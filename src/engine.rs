@@ -228,23 +228,23 @@ impl Engine {
         if decision.carried_out().is_some() {
             return decision;
         }
+        let recipients = question.recipients.unwrap_or(1);
         let charged = quotas::charge(
             self.directory.store().as_ref(),
             key,
             self.clock.now(),
             &decision.allowances,
-            question.recipients.unwrap_or(1),
+            recipients,
             decision.audit,
         );
         match charged.await {
             Ok(None) => {
-                let recipients = question.recipients.unwrap_or(1);
                 self.answers.charged(&decision.allowances, recipients);
                 decision
             }
             Ok(Some(allowance)) => {
                 let for_good = self.settings().rules.refuse_over_quota;
-                decision.run_out(allowance, question.recipients.unwrap_or(1), for_good);
+                decision.run_out(allowance, recipients, for_good);
                 decision
             }
             Err(error) => Decision {

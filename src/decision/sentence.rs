@@ -9,6 +9,15 @@ use super::{About, Decision, Finding};
 use crate::model::quota::{Subject, Unit, Window};
 use crate::model::reply::{MAX_LINE, MAX_REPLY, Reply, compose, escape};
 
+const ACL: &str = "[ACL] Blocked";
+const SPF: &str = "[SPF_INVALID] Blocked";
+const DMARC: &str = "[DMARC_MISSING] Blocked";
+const QUOTA: &str = "[QUOTA] Exceeded";
+const DNS: &str = "[DNS] Unavailable";
+
+/// What each reply begins with that has a sentence: whoever reads replies knows them by it.
+pub const TAGS: [&str; 5] = [ACL, SPF, DMARC, QUOTA, DNS];
+
 /// How replies are worded.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Wording {
@@ -99,16 +108,16 @@ fn form(finding: &Finding, wording: &Wording) -> Option<Form> {
         | Reason::HeaderFromNotAllowed
         | Reason::HeaderFromMissing
         | Reason::LockedDown
-        | Reason::HeaderFromMalformed => Heading::blocked("[ACL] Blocked"),
+        | Reason::HeaderFromMalformed => Heading::blocked(ACL),
         Reason::SpfMissing
         | Reason::SpfInvalid
         | Reason::SpfNotIncludingRelay
-        | Reason::SpfNotPassing => Heading::blocked("[SPF_INVALID] Blocked"),
-        Reason::DmarcMissing => Heading::blocked("[DMARC_MISSING] Blocked"),
+        | Reason::SpfNotPassing => Heading::blocked(SPF),
+        Reason::DmarcMissing => Heading::blocked(DMARC),
         Reason::DnsUnavailable => Heading {
             code: 451,
             enhanced: "4.4.3",
-            tag: "[DNS] Unavailable",
+            tag: DNS,
         },
         Reason::QuotaExceeded | Reason::TooManyRecipients => Heading::quota(finding.verdict()),
     };
@@ -139,7 +148,7 @@ impl Heading {
         Heading {
             code,
             enhanced,
-            tag: "[QUOTA] Exceeded",
+            tag: QUOTA,
         }
     }
 

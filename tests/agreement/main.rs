@@ -9,6 +9,9 @@ mod nameserver;
 #[allow(dead_code, reason = "the daemon's own tests use the rest")]
 mod site;
 mod smtpd;
+#[path = "../daemon/submission.rs"]
+#[allow(dead_code, reason = "the daemon's own tests use the rest")]
+mod submission;
 
 use std::collections::BTreeSet;
 

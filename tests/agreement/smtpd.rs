@@ -1,9 +1,7 @@
 //! Messages as Postfix asks about them, at every stage, by policy and by milter.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::net::UnixStream;
-
-use crate::site::{LONG, Site};
+use crate::site::Site;
+use crate::submission;
 
 /// A message, and whose it is.
 #[derive(Clone, Debug)]
@@ -31,18 +29,12 @@ pub struct Said {
     pub reply: String,
 }
 
-fn connect(site: &Site, door: &str) -> UnixStream {
-    let stream = UnixStream::connect(site.socket(door)).unwrap();
-    stream.set_read_timeout(Some(LONG)).unwrap();
-    stream
-}
-
 /// Connections of smtpd processes to the policy server.
-pub struct Policy(BufReader<UnixStream>);
+pub struct Policy(submission::Policy);
 
 impl Policy {
     pub fn connect(site: &Site) -> Policy {
-        Policy(BufReader::new(connect(site, "policy")))
+        Policy(submission::Policy::connect(site).unwrap())
     }
 
     /// Asked at RCPT, and at DATA if that is allowed. No two messages have one `number`.
@@ -76,25 +68,16 @@ impl Policy {
              client_address={client}\nclient_port=41000\nsender={sender}\nqueue_id=Q{number}\n\
              recipient_count={recipients}\ninstance=1.{number}\nsasl_username={login}\n\n"
         );
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        while !answer.ends_with("\n\n") {
-            assert_ne!(self.0.read_line(&mut answer).unwrap(), 0, "{request}");
-        }
-        answer.trim_end().replacen("action=", "", 1)
+        self.0.put(&request).unwrap()
     }
 }
 
 /// An SMTP session as a milter sees it.
-pub struct Milter(UnixStream);
+pub struct Milter(submission::Milter);
 
 impl Milter {
     pub fn connect(site: &Site) -> Milter {
-        let mut milter = Milter(connect(site, "milter"));
-        let offer = [6_u32, 0x1ff, 0x1f_ffff].map(u32::to_be_bytes).concat();
-        milter.send(b'O', &offer);
-        assert_eq!(milter.receive().0, b'O');
-        milter
+        Milter(submission::Milter::connect(site).unwrap())
     }
 
     /// One message from MAIL to its end, or to where it is refused.
@@ -109,7 +92,7 @@ impl Milter {
             "M{{auth_type}}\0PLAIN\0{{auth_authen}}\0{login}\0{{mail_addr}}\0{sender}\0\
              {{client_addr}}\0{client}\0{{client_port}}\x0040000\0{{daemon_name}}\0ORIGINATING\0"
         );
-        self.send(b'D', macros.as_bytes());
+        self.0.send(b'D', macros.as_bytes()).unwrap();
         let mail = format!("<{sender}>\0");
         let mut steps = vec![(Stage::Mail, b'M', mail.as_bytes())];
         for _ in 0..message.recipients {
@@ -117,16 +100,18 @@ impl Milter {
         }
         steps.push((Stage::Data, b'T', b""));
         for (stage, command, data) in steps {
-            self.send(command, data);
+            self.0.send(command, data).unwrap();
             if let Some(reply) = self.answer() {
                 return Said { stage, reply };
             }
         }
         for from in &message.from {
-            self.send(b'L', format!("From\0{from}\0").as_bytes());
+            self.0
+                .send(b'L', format!("From\0{from}\0").as_bytes())
+                .unwrap();
         }
-        self.send(b'N', b"");
-        self.send(b'E', b"");
+        self.0.send(b'N', b"").unwrap();
+        self.0.send(b'E', b"").unwrap();
         Said {
             stage: Stage::Eom,
             reply: self.answer().unwrap_or_default(),
@@ -135,7 +120,7 @@ impl Milter {
 
     /// Nothing for "go on".
     fn answer(&mut self) -> Option<String> {
-        match self.receive() {
+        match self.0.receive().unwrap() {
             (b'c', _) => None,
             (b'y', text) => {
                 let text = String::from_utf8(text).unwrap();
@@ -143,19 +128,5 @@ impl Milter {
             }
             (other, _) => panic!("answered by {}", char::from(other)),
         }
-    }
-
-    fn send(&mut self, command: u8, data: &[u8]) {
-        let length = u32::try_from(data.len() + 1).unwrap();
-        let frame = [&length.to_be_bytes(), &[command][..], data].concat();
-        self.0.write_all(&frame).unwrap();
-    }
-
-    fn receive(&mut self) -> (u8, Vec<u8>) {
-        let mut length = [0; 4];
-        self.0.read_exact(&mut length).unwrap();
-        let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];
-        self.0.read_exact(&mut answer).unwrap();
-        (answer[0], answer[1..].to_vec())
     }
 }

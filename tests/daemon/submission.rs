@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::site::{LONG, Site};
 
-fn connect(site: &Site, door: &str) -> io::Result<UnixStream> {
+pub fn connect(site: &Site, door: &str) -> io::Result<UnixStream> {
     let stream = UnixStream::connect(site.socket(door))?;
     stream.set_read_timeout(Some(LONG))?;
     stream.set_write_timeout(Some(LONG))?;
@@ -44,6 +44,11 @@ impl Policy {
              recipient_count={recipients}\nqueue_id={queue_id}\ninstance={instance}\n\
              sasl_method=PLAIN\nsasl_username={login}\n\n"
         );
+        self.put(&request)
+    }
+
+    /// One request, and the action that answers it.
+    pub fn put(&mut self, request: &str) -> io::Result<String> {
         self.0.get_mut().write_all(request.as_bytes())?;
         let mut answer = String::new();
         while !answer.ends_with("\n\n") {
@@ -100,13 +105,15 @@ impl Milter {
         Ok(said)
     }
 
-    fn send(&mut self, command: u8, data: &[u8]) -> io::Result<()> {
+    /// One packet.
+    pub fn send(&mut self, command: u8, data: &[u8]) -> io::Result<()> {
         let length = u32::try_from(data.len() + 1).unwrap();
         let frame = [&length.to_be_bytes(), &[command][..], data].concat();
         self.0.write_all(&frame)
     }
 
-    fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
+    /// The next packet.
+    pub fn receive(&mut self) -> io::Result<(u8, Vec<u8>)> {
         let mut length = [0; 4];
         self.0.read_exact(&mut length)?;
         let mut answer = vec![0; usize::try_from(u32::from_be_bytes(length)).unwrap()];

@@ -17,4 +17,7 @@ mod site;
 mod small_disk;
 #[path = "../agreement/smtpd.rs"]
 mod smtpd;
+#[path = "../daemon/submission.rs"]
+#[allow(dead_code, reason = "the daemon's own tests use the rest")]
+mod submission;
 mod trimming;

@@ -7,6 +7,9 @@
 use serde::Deserialize;
 
 use super::quoted::{self, Fields};
+use crate::decision::facts::Stage;
+use crate::decision::reason::Reason;
+use crate::decision::sentence::TAGS;
 use crate::model::header_from::FromError;
 use crate::store::log::Entry;
 
@@ -26,15 +29,6 @@ pub struct Found {
     /// How many recipients the message has, if that was certain.
     pub recipients: Option<u32>,
 }
-
-/// What begins every reply of ours that has a sentence.
-const TAGS: [&str; 5] = [
-    "[ACL] Blocked",
-    "[SPF_INVALID] Blocked",
-    "[DMARC_MISSING] Blocked",
-    "[QUOTA] Exceeded",
-    "[DNS] Unavailable",
-];
 
 /// Reads a line. `None`: it is not about a decision.
 pub fn read(line: &str) -> Option<Found> {
@@ -77,10 +71,10 @@ struct Decision {
 
 impl Decision {
     fn found(self) -> Found {
-        let missing = self.reason == "header-from-missing";
-        let malformed = self.reason == "header-from-malformed";
+        let missing = self.reason == Reason::HeaderFromMissing.id();
+        let malformed = self.reason == Reason::HeaderFromMalformed.id();
         // Before DATA, more may come.
-        let certain = matches!(self.stage.as_str(), "data" | "eom");
+        let certain = [Stage::Data.id(), Stage::Eom.id()].contains(&self.stage.as_str());
         Found {
             login: Some(self.login),
             client: Some(self.client),

@@ -180,7 +180,7 @@ statements! {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use rusqlite::Connection;
 
     use super::super::database::{Access, set_up};
@@ -194,7 +194,8 @@ mod tests {
         connection
     }
 
-    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
+    /// How SQLite goes about a statement, step by step.
+    pub fn plan(connection: &Connection, sql: &str) -> Vec<String> {
         let mut statement = connection
             .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
             .unwrap();

@@ -80,15 +80,7 @@ mod tests {
     use super::*;
     use crate::store::sqlite::database::{Access, set_up};
     use crate::store::sqlite::schema::{LOG, migrate};
-
-    fn plan(connection: &Connection, sql: &str) -> Vec<String> {
-        let mut statement = connection
-            .prepare(&format!("EXPLAIN QUERY PLAN {sql}"))
-            .unwrap();
-        // Parameters are left NULL: they say nothing about the plan.
-        let steps = statement.raw_query().mapped(|row| row.get("detail"));
-        steps.collect::<Result<_, _>>().unwrap()
-    }
+    use crate::store::sqlite::statements::tests::plan;
 
     /// What a statement costs must not depend on how many lines there are.
     #[test]
