@@ -3,9 +3,10 @@
 # make run    a daemon for development, its state below target/run
 # make bench  speed and memory against servers that do nothing
 # make fuzz   every fuzz target for SECONDS (30); not part of make test, which replays the seeds
-# Targets install what they need on Debian (tests/setup.sh). Packages (make deb) come with a later release.
+# make deb    the Debian package, in target/debian
+# Targets install what they need on Debian (tests/setup.sh).
 
-.PHONY: all demo run test bench fuzz setup
+.PHONY: all demo run test bench fuzz deb setup
 
 all:
 	cargo build
@@ -36,3 +37,6 @@ SECONDS = 30
 
 fuzz:
 	@tests/fuzz/run $(SECONDS)
+
+deb: setup
+	@packaging/deb.sh

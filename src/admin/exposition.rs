@@ -1,5 +1,5 @@
 //! Figures as Prometheus reads them. Their names are what dashboards and alerts hold on to:
-//! `docs/monitoring.md` lists them.
+//! `docs/src/reference/monitoring.md` lists them.
 
 use std::fmt;
 use std::sync::Arc;

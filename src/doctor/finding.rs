@@ -15,7 +15,7 @@ pub enum Severity {
 /// One thing that is wrong. The names of the fields are a promise to scripts.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct Finding {
-    /// Which check it comes from: a word that does not change, listed in `docs/doctor.md`.
+    /// Which check it comes from: a word that does not change, listed in `docs/src/reference/doctor.md`.
     pub id: &'static str,
     /// How bad it is.
     pub severity: Severity,

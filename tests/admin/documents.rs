@@ -77,7 +77,7 @@ fn alerts_are_about_what_is_there() {
         for annotation in ["summary", "description"] {
             assert!(!text(&rule["annotations"][annotation]).is_empty());
         }
-        let documented = read("docs/monitoring.md").contains(&format!("`{alert}`"));
+        let documented = read("docs/src/reference/monitoring.md").contains(&format!("`{alert}`"));
         assert!(documented, "{alert} is not in the documentation");
         assert!(names.insert(alert.clone()), "{alert} comes twice");
     }
@@ -111,7 +111,7 @@ fn the_dashboard_shows_what_is_there() {
 #[test]
 fn every_figure_is_documented() {
     let exposition = exposition();
-    let text = read("docs/monitoring.md");
+    let text = read("docs/src/reference/monitoring.md");
     let documented: BTreeSet<&str> = figures(&text).into_iter().map(|(name, _)| name).collect();
     let shown: BTreeSet<&str> = exposition.families.keys().map(String::as_str).collect();
     assert_eq!(documented, shown);

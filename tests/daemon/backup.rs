@@ -37,7 +37,7 @@ fn a_restored_copy_has_the_users_and_what_they_have_used() {
     site.done(&["user", "remove", "shop"]);
     assert!(site.policy("a@example.com").starts_with("550 "));
 
-    // As docs/backup.md says it; killed, so that the old log is still there.
+    // As docs/src/how-to/backup.md says it; killed, so that the old log is still there.
     drop(daemon);
     for suffix in ["-wal", "-shm"] {
         let beside = site.path(&format!("state/outgate.db{suffix}"));

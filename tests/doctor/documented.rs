@@ -1,4 +1,4 @@
-//! `docs/doctor.md` lists what doctor finds.
+//! `docs/src/reference/doctor.md` lists what doctor finds.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -38,7 +38,7 @@ fn in_sources() -> BTreeSet<String> {
 /// The ids in the first columns of the tables.
 fn in_document() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("docs/doctor.md")).unwrap();
+    let text = fs::read_to_string(root.join("docs/src/reference/doctor.md")).unwrap();
     let rows = text.lines().filter(|line| line.starts_with("| `"));
     rows.flat_map(|row| row.split('|').nth(1).unwrap().split('`').skip(1).step_by(2))
         .map(str::to_owned)

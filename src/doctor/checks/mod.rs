@@ -1,6 +1,6 @@
 //! The checks: each looks at the facts for one fault, and says what mends it.
 //!
-//! Pure functions; one file a part of the host. `docs/doctor.md` lists what they can find.
+//! Pure functions; one file a part of the host. `docs/src/reference/doctor.md` lists what they can find.
 
 mod auth;
 mod daemon;
