@@ -66,7 +66,7 @@ root_ubuntu_keys() {
       cd "$dir"
       apt="apt-get -qq -o Dir::Etc::sourcelist=$dir/sources.list -o Dir::Etc::sourceparts=/dev/null -o APT::Sandbox::User=root"
       apt="$apt -o Dir::State::lists=$dir/lists -o Dir::Cache=$dir/cache"
-      $apt update && $apt download ubuntu-archive-keyring && dpkg-deb -x ubuntu-archive-keyring_*.deb .
+      $apt update && $apt download ubuntu-keyring && dpkg-deb -x ubuntu-keyring_*.deb .
     ) >&2 || root_fail "could not get Ubuntu's archive keys"
     rm -rf "$dir/lists" "$dir/cache"
   fi
@@ -90,7 +90,7 @@ root_make() {
     root_sources "$root_suite" >"$root.sources"
     rm -rf "$root.partial"
     # Its answers to what packages ask while they are installed: a host name, a Postfix as an Internet site.
-    if ! unshare --mount mmdebstrap --quiet --mode=root --variant=apt --format=directory --include="$packages" \
+    if ! unshare --mount mmdebstrap --mode=root --variant=apt --format=directory --include="$packages" \
       --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Retries "3"' \
       --setup-hook='mkdir -p "$1/usr/sbin"; printf "#!/bin/sh\nexit 101\n" >"$1/usr/sbin/policy-rc.d"; chmod 755 "$1/usr/sbin/policy-rc.d"' \
       --essential-hook="printf 'postfix postfix/mailname string $room_name\npostfix postfix/main_mailer_type select Internet Site\n' | chroot \"\$1\" debconf-set-selections" \
@@ -222,14 +222,8 @@ room_wait() {
   return 1
 }
 
-# As the start script of Debian's package: what smtpd needs is copied into the chroot, then master starts.
+# By the start script of its package: that copies what smtpd needs into the chroot.
 room_postfix() {
-  inside sh -e -c '
-    postconf -e maillog_file=/var/log/mail.log
-    newaliases 2>/dev/null || true
-    for instance in /usr/lib/postfix/configure-instance.sh; do
-      [ ! -x "$instance" ] || "$instance" - >/dev/null
-    done
-    postfix start' >/dev/null || return
+  inside sh -c 'postconf -e maillog_file=/var/log/mail.log; newaliases; exec /etc/init.d/postfix start' >/dev/null || return
   room_wait "postfix status"
 }
