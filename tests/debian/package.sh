@@ -64,20 +64,22 @@ as_made() {
 
 # send PORT ADDRESS SENDER PASSWORD: the session, from that address of loopback.
 send() {
-  inside swaks --server 127.0.0.1 --port "$1" --local-interface "$2" --tls --auth PLAIN --auth-user shop --auth-password "$4" \
+  tls=--tls
+  [ "$1" != 465 ] || tls=--tls-on-connect
+  inside swaks --server 127.0.0.1 --port "$1" --local-interface "$2" "$tls" --auth PLAIN --auth-user shop --auth-password "$4" \
     --from "$3" --to friend@elsewhere.example --timeout 20 2>&1 </dev/null || true
 }
 
 # The daemon with sockets of its own, as it is where there is no systemd.
 daemon_alone() {
   before=$(started)
-  inside_as outgate sh -c 'exec outgate serve </dev/null >>/var/log/outgate.log 2>&1' &
+  inside_as outgate sh -c 'outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
   room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
 }
 # The same with sockets that are held for it, and a new one whenever it ends.
 daemon_held() {
   before=$(started)
-  inside_as outgate sh -c 'exec /root/holder.py /var/spool/postfix/outgate outgate serve </dev/null >>/var/log/outgate.log 2>&1' &
+  inside_as outgate sh -c '/root/holder.py /var/spool/postfix/outgate outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
   room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
 }
 daemon_ends() {
@@ -163,13 +165,65 @@ inside sh -e -c '
 has "$(inside grep -E '^(submission|smtp) +inet +n +- +y' /etc/postfix/master.cf)" submission
 room_postfix
 inside outgate domain add example.com --trusted >/dev/null
-echo correct-horse | inside outgate user add shop --allow example.com --ip 127.0.0.1 --quota 1000/day --password-stdin >/dev/null
+echo correct-horse | inside outgate user add shop --allow example.com --ip 127.0.0.1 --ip ::1 --quota 1000/day --password-stdin >/dev/null
 
 say "mail, with the daemon's own sockets"
-session=$(send 587 127.0.0.1 news@example.com correct-horse)
-has "$session" "250 2.0.0 Ok: queued as"
-has "$(send 465 127.0.0.1 news@example.com correct-horse)" "queued as" || true
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+has "$(send 465 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
 has "$(send 587 127.0.0.2 news@example.com correct-horse)" "535 5.7.8 Error: authentication failed: IP not authorized"
 has "$(send 587 127.0.0.1 news@example.com wrong-horse)" "535 5.7.8 Error: authentication failed: Authentication failed"
 has "$(send 587 127.0.0.1 ceo@bank.example correct-horse)" "550 5.7.1 [ACL] Blocked"
-inside outgate doctor || true
+is "$(inside outgate doctor 2>&1)" "nothing wrong was found"
+# What came out of Postfix is what was charged.
+used() { inside outgate --json quota show shop | sed 's/.*"used":\([0-9]*\).*/\1/'; }
+room_wait '[ $(grep -c "status=sent" /var/log/mail.log) = 2 ]'
+is "$(used)" 2
+daemon_ends
+
+say "the same with held sockets"
+daemon_held
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+daemon_restarts
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+is "$(used)" 4
+
+say "upgrade while mail goes on"
+inside sh -c 'echo "# my own line" >>/etc/outgate/outgate.toml'
+inside sh -c 'while ! [ -e enough ]; do
+    swaks --server 127.0.0.1 --port 587 --tls --auth PLAIN --auth-user shop --auth-password correct-horse \
+      --from news@example.com --to friend@elsewhere.example --timeout 60 >session 2>&1
+    grep -q "Ok: queued as" session && echo accepted >>sent || cat session >>troubled
+  done </dev/null >/dev/null 2>&1 &'
+room_wait '[ $(grep -c . sent) -ge 2 ]'
+has "$(apt -o Dpkg::Options::=--force-confold install ./next.deb)" "Setting up outgate (9.0.0-1)"
+daemon_restarts
+held=$(inside grep -c . sent)
+room_wait "[ \$(grep -c . sent) -ge $((held + 3)) ]"
+inside touch enough
+room_wait '! pgrep swaks'
+[ ! -e "$room/root/troubled" ] || fail "mail was refused during the upgrade: $(cat "$room/root/troubled")"
+accepted=$((4 + $(inside grep -c . sent)))
+room_wait "[ \$(grep -c 'status=sent' /var/log/mail.log) -ge $accepted ]"
+is "$(used)" "$accepted"
+is "$(version)" "ii  9.0.0-1"
+as_made
+inside grep -q '^# my own line' /etc/outgate/outgate.toml
+inside grep -q '^# a later sample' /etc/outgate/outgate.toml.dpkg-dist
+echo "package: $accepted messages, none lost, none charged twice"
+
+say "an upgrade that fails leaves what was there"
+if apt install ./broken.deb >"$work/broken.log"; then fail "a package whose preinst fails was installed"; fi
+is "$(version)" "ii  9.0.0-1"
+is "$(inside dpkg --audit)" ""
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+
+say "downgrade"
+has "$(apt install ./this.deb)" "downgrading outgate"
+is "$(version)" "ii  $this"
+daemon_restarts
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+daemon_ends
+inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version = 9000' >/dev/null
+if inside_as outgate outgate serve >"$work/newer.log" 2>&1; then fail "the store of a later version was taken"; fi
+cat "$work/newer.log"
+inside_as outgate outgate user list || true
