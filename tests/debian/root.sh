@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # what is set here is for the script that sources it
 # A throw-away Debian or Ubuntu with Postfix, for tests of what happens on a host. To be sourced, as root:
 #
 #   . tests/debian/root.sh
@@ -13,7 +13,7 @@
 #
 # The room is called mail.example.com and has loopback only. Nothing of the host is touched: the room's mounts,
 # processes and network end with the one process that holds them, which the kernel ends with the script.
-# A script with a trap on EXIT of its own calls room_close in it. POSIX sh.
+# A script with a trap on EXIT of its own sets it after room_open, and calls room_close in it. POSIX sh.
 
 room_name=mail.example.com
 # What every room has beside Postfix: swaks and what it needs for TLS, a certificate's maker, units' tools.
