@@ -6,7 +6,7 @@
 # make deb    the Debian package, in target/debian
 # Targets install what they need on Debian (tests/setup.sh).
 
-.PHONY: all demo run test bench fuzz deb setup
+.PHONY: all demo run test bench fuzz deb setup release
 
 all:
 	cargo build
@@ -22,12 +22,26 @@ run:
 	cargo build
 	@tests/run.sh
 
+# The stages of make test, in this order. Each is a target of its own, `make stage-lint`, and the times of all are
+# printed at the end; `make test STAGES="lint tests"` takes some of them.
+STAGES = lint tests docs licences
+
 test: setup
+	@tests/stages.sh test $(STAGES)
+
+.PHONY: stage-lint stage-tests stage-docs stage-licences
+stage-lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
+
+stage-tests:
 	@tests/setup.sh fail2ban pflogsumm
 	cargo test
+
+stage-docs:
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+
+stage-licences:
 	@tests/deny.sh
 
 bench:
