@@ -35,7 +35,7 @@ stage-lint:
 	cargo clippy --all-targets -- -D warnings
 
 stage-tests:
-	@tests/setup.sh fail2ban pflogsumm
+	@tests/setup.sh fail2ban pflogsumm strace
 	cargo test
 
 stage-docs:

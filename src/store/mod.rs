@@ -37,6 +37,12 @@ pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::start(url.path())?))
 }
 
+/// Whether the configured store is of an earlier version, which [`start`] and [`open`] bring up to date.
+/// Changes nothing.
+pub fn age(url: &StoreUrl) -> Result<Age, StoreError> {
+    sqlite::age(url.path())
+}
+
 /// Opens the configured store and waits for that: for commands.
 pub fn open(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::open(url.path())?))
@@ -59,6 +65,22 @@ pub fn back_up(
     sqlite::back_up(url.path(), file, progress)
 }
 
+/// What a store is to this program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// There is none, or none yet.
+    Unborn,
+    /// Of this version.
+    Current,
+    /// Written by an earlier outgate.
+    Older {
+        /// Its version.
+        found: usize,
+        /// This program's.
+        known: usize,
+    },
+}
+
 /// Whether what is stored is whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Soundness {
@@ -79,9 +101,12 @@ pub enum StoreError {
     /// No space, or not writable: reading may still work.
     #[error("the store cannot be written: {0}")]
     ReadOnly(String),
-    /// Missing, replaced, damaged, of a newer schema, or an I/O error of reading.
+    /// Missing, replaced, damaged, or an I/O error of reading.
     #[error("the store cannot be used: {0}")]
     Unusable(String),
+    /// Of a newer outgate, or another program's: not for this program as it is configured.
+    #[error("the store cannot be used: {0}")]
+    Mismatch(String),
 }
 
 /// A pending answer of a store.
