@@ -7,6 +7,7 @@
 
 pub mod backup;
 mod changed;
+mod condition;
 pub mod figures;
 pub mod log;
 pub mod memory;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use self::backup::{BackupError, Copied, Progress};
+pub use self::condition::{Age, Soundness};
 use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
@@ -63,33 +65,6 @@ pub fn back_up(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Copied, BackupError> {
     sqlite::back_up(url.path(), file, progress)
-}
-
-/// What a store is to this program.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Age {
-    /// There is none, or none yet.
-    Unborn,
-    /// Of this version.
-    Current,
-    /// Written by an earlier outgate.
-    Older {
-        /// Its version.
-        found: usize,
-        /// This program's.
-        known: usize,
-    },
-}
-
-/// Whether what is stored is whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Soundness {
-    /// Every page.
-    Whole,
-    /// As far as there was time to look.
-    WholeSoFar,
-    /// These are the first faults.
-    Damaged(Vec<String>),
 }
 
 /// What the store could not do. The caller answers 451, never allow.

@@ -108,7 +108,6 @@ fn strace_works() -> bool {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that was not made says so")]
 fn killed_or_out_of_space_at_any_write_a_store_stays_as_it_was() {
     if !strace_works() {
         eprintln!("skipped: strace cannot trace a process here");

@@ -85,10 +85,9 @@ pub fn migrate(connection: &mut Connection, schema: &Schema) -> Result<usize, Sc
     // Another process may have been faster.
     let found = recognise(&transaction, schema)?;
     let take = || {
-        let steps = schema.steps.iter().skip(found);
-        steps
-            .map(|step| transaction.execute_batch(step))
-            .collect::<rusqlite::Result<()>>()?;
+        for step in schema.steps.iter().skip(found) {
+            transaction.execute_batch(step)?;
+        }
         transaction.pragma_update(None, "application_id", schema.application_id)?;
         transaction.pragma_update(None, "user_version", known as u32)
     };
