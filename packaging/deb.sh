@@ -6,17 +6,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-version=3.8.0
-tools=${XDG_CACHE_HOME:-$HOME/.cache}/outgate-tools/cargo-deb-$version
-if ! [ -x "$tools/bin/cargo-deb" ]; then
-  echo "deb: building cargo-deb $version once, into $tools" >&2
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    cargo install --quiet --locked --version "$version" --root "$tools" --target-dir "$tools/build" cargo-deb >&2
-  rm -rf "$tools/build"
-fi
-
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+tools=$(tests/tool.sh cargo-deb 3.8.0)
+SOURCE_DATE_EPOCH=$(packaging/epoch.sh)
 export SOURCE_DATE_EPOCH
 home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="--remap-path-prefix=$PWD=/outgate --remap-path-prefix=$home=/cargo ${RUSTFLAGS:-}"
@@ -34,5 +25,5 @@ outgate ($release-1) unstable; urgency=medium
 
  -- the outgate authors <postmaster@outgate.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 T
-"$tools/bin/cargo-deb" deb --no-build --quiet >&2 || exit
+"$tools/cargo-deb" deb --no-build --quiet >&2 || exit
 ls target/debian/outgate_*.deb
