@@ -4,6 +4,9 @@
 # make bench  speed and memory against servers that do nothing
 # make fuzz   every fuzz target for SECONDS (30); not part of make test, which replays the seeds
 # make deb    the Debian package, in target/debian
+# make release  all of make test and more, then everything that is published, in target/release-files; publishes
+#             nothing. A clean tree and a CHANGELOG entry of this version are wanted; REHEARSAL=1 goes on without
+# FROM=STAGE  begins make test and make release at that stage
 # Targets install what they need on Debian (tests/setup.sh).
 
 .PHONY: all demo run test bench fuzz deb setup release
@@ -54,3 +57,25 @@ fuzz:
 
 deb: setup
 	@packaging/deb.sh
+
+# What a release has beside make test: other suites, the second build, the long runs, and the files.
+RELEASE = ready $(STAGES) package-trixie package-noble reproduce restarts fuzz files
+
+release: setup
+	@tests/stages.sh release $(RELEASE)
+
+.PHONY: stage-ready stage-package-trixie stage-package-noble stage-reproduce stage-restarts stage-fuzz stage-files
+stage-ready stage-files:
+	@packaging/release.sh $(@:stage-%=%)
+
+stage-package-trixie stage-package-noble:
+	@tests/debian/package.sh $(@:stage-package-%=%)
+
+stage-reproduce:
+	@tests/debian/reproduce.sh "$$(packaging/deb.sh)"
+
+stage-restarts:
+	OUTGATE_TEST_RESTARTS=50 cargo test --test postfix restarts
+
+stage-fuzz:
+	@tests/fuzz/run $(SECONDS)

@@ -3,6 +3,8 @@
 # The first one that fails ends it; so does its exit status.
 #
 # usage: tests/stages.sh WHAT STAGE...        WHAT: how the whole is called in what is printed
+#
+# With FROM=STAGE in the environment, it goes on with that one: for those who have mended what failed there.
 set -eu
 cd "$(dirname "$0")/.."
 [ $# -gt 1 ] || {
@@ -15,6 +17,15 @@ shift
 # Seconds as minutes with one digit behind the point.
 minutes() { printf '%d.%d' $(($1 / 60)) $(($1 % 60 / 6)); }
 now() { date +%s; }
+
+case " $* " in
+  *" ${FROM:-$1} "*) ;;
+  *)
+    echo "stages: there is no stage $FROM here: $*" >&2
+    exit 2
+    ;;
+esac
+while [ "${FROM:-$1}" != "$1" ]; do shift; done
 
 began=$(now)
 table=
@@ -33,6 +44,6 @@ done
 printf '\n%s' "$table"
 printf '%-20s %6s min\n' "$what, in all" "$(minutes $(($(now) - began)))"
 [ "$failed" = 0 ] || {
-  echo "$what: stage $stage failed; again with: make stage-$stage" >&2
+  echo "$what: stage $stage failed. It alone: make stage-$stage; from there on: make $what FROM=$stage" >&2
   exit "$failed"
 }
