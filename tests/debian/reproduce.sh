@@ -36,7 +36,7 @@ build() {
 if [ -z "$first" ]; then
   first=$(build one 022 TZ=UTC LC_ALL=C.UTF-8)
 fi
-second=$(build another-place-with-a-longer-name 077 TZ=Pacific/Kiritimati LC_ALL=C CARGO_BUILD_JOBS=1)
+second=$(build another-place-with-a-longer-name 077 TZ=Pacific/Kiritimati LC_ALL=C)
 if cmp "$first" "$second"; then
   sha256sum "$second" | sed 's/ .*/  the same from both builds/'
   rm -rf "$work"
