@@ -54,7 +54,7 @@ files() {
   pack "outgate-$version-book.tar.gz" target/book
   awk '/^## / { entries += 1 } entries == 1' CHANGELOG.md >"$out/outgate-$version-changes.md"
   (cd "$out" && LC_ALL=C sha256sum outgate* >SHA256SUMS)
-  ls -l "$out" | sed -n 's/^-[^ ]* *[^ ]* *[^ ]* *[^ ]* *\([0-9]*\).* /\1\t/p'
+  find "$out" -type f -printf '%s\t%f\n' | LC_ALL=C sort -k 2
   cat <<NEXT
 
 release: $out holds outgate $version. Nothing was published. Next:
