@@ -63,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// outgate(8), and a page in section 1 for each command and each group of them.
 fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
-    let mut command = outgate::cli::command();
+    // The release alone: a page of the same words is the same page.
+    let mut command = outgate::cli::command().version(outgate::VERSION);
     command.build();
     let man1 = directory.join("man1");
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
@@ -88,12 +89,19 @@ fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 fn pages(command: clap::Command, name: &str, directory: &Path) -> Result<(), Box<dyn Error>> {
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        pages(sub.clone(), &format!("{name}-{}", sub.get_name()), directory)?;
+        pages(
+            sub.clone(),
+            &format!("{name}-{}", sub.get_name()),
+            directory,
+        )?;
     }
     let file = directory.join(format!("{name}.1"));
     let mut page = Vec::new();
     let named = command.name(name.to_owned()).display_name(name.to_owned());
-    Man::new(named).section("1").manual("outgate").render(&mut page)?;
+    Man::new(named)
+        .section("1")
+        .manual("outgate")
+        .render(&mut page)?;
     fs::write(file, page)?;
     Ok(())
 }
@@ -145,7 +153,10 @@ fn paragraph(page: &mut String, comment: &mut Vec<&str>) {
 
 /// As roff prints it unchanged.
 fn plain(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\'', "\\(aq");
     match text.strip_prefix('.') {
         Some(rest) => format!("\\&.{rest}"),
         None => text,
