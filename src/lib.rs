@@ -54,3 +54,4 @@ pub mod store;
 pub mod telemetry;
 pub mod transactions;
 pub mod uses;
+pub mod wire;
