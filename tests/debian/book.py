@@ -3,7 +3,7 @@
 
     book.py needs PAGE ...      the Debian packages that the pages want, one a line; complains of pages without commands
     book.py setting PAGE NAME   what stands in the page's comment of that name (bare, wiring, zone), exit status 1 if there is none
-    book.py run PAGE            runs its commands, writes its files, compares what it shows
+    book.py run PAGE [aloud]    runs its commands, writes its files, compares what it shows; aloud: tells what they say
 
 CONTRIBUTING.md describes the pages. It is run by tests/debian/book.sh, on the host and in the room, so it takes nothing but
 the modules of Debian's python3-minimal.
@@ -161,6 +161,11 @@ class Reader:
 # ---- comparing
 
 
+def plain(line):
+    """Widths of columns depend on what else stands in them."""
+    return re.sub(r"\s+", " ", line.rstrip())
+
+
 class Examples:
     """What the page's examples stand for on this host."""
 
@@ -180,7 +185,7 @@ class Examples:
         """A line of the page as an expression, and the examples that it looks for, by group."""
         groups = {}
         unknown = [e for e, real in self.found.items() if real is None]
-        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r"\.\.\."]) + ")", self.applied(line.rstrip()))
+        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r"\.\.\."]) + ")", plain(self.applied(line)))
         out = ""
         for piece in pieces:
             if piece == "...":
@@ -197,7 +202,7 @@ class Examples:
 
     def compare(self, shown, output):
         """None if the output is what is shown, else the number of lines that still were."""
-        lines = "".join(line.rstrip() + "\n" for line in output.splitlines())
+        lines = "".join(plain(line) + "\n" for line in output.splitlines())
         patterns, groups = [], {}
         for line in shown:
             if line.strip() == "...":
@@ -342,7 +347,7 @@ def check(command, status, output, examples):
             raise Wrong(f"the page shows, from its line {good + 1} on, what was not said: {line}\n--- said:\n{output}---")
 
 
-def run(page):
+def run(page, aloud):
     """Does it all; the number of commands."""
     shells, examples = {}, Examples()
     for step in page.steps:
@@ -357,6 +362,8 @@ def run(page):
                 postfix = Postfix()
                 text = examples.applied(step.text)
                 status, output = shells[step.user].run(text)
+                if aloud:
+                    print(f"{'#' if step.user == 'root' else '$'} {text}\n{output}= {status}\n", file=sys.stderr)
                 check(step, status, output, examples)
                 postfix.settle(text)
         except Wrong as wrong:
@@ -396,8 +403,8 @@ def main(words):
         if value is None:
             return 1
         print(value)
-    elif words[:1] == ["run"] and len(words) == 2:
-        print(run(read(words[1])))
+    elif words[:1] == ["run"] and len(words) in (2, 3):
+        print(run(read(words[1]), words[2:] == ["aloud"]))
     else:
         print(__doc__, file=sys.stderr)
         return 2

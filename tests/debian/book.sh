@@ -2,18 +2,24 @@
 # Does what the book shows: every page with commands, in a throw-away Debian of its own (CONTRIBUTING.md says how pages are
 # written). As root.
 #
-# usage: tests/debian/book.sh [PAGE ...]       all of them if none is given
+# usage: tests/debian/book.sh [-v] [PAGE ...]  all of them if none is given; -v tells what each command says
 #        OUTGATE_DEB=FILE                      the package to install, instead of building it
 set -eu
 cd "$(dirname "$0")/../.."
 . tests/debian/root.sh
 
+aloud=
+if [ "${1:-}" = -v ]; then
+  aloud=aloud
+  shift
+fi
 tests/setup.sh python3
 book=tests/debian/book.py
 python3 tests/debian/book_test.py
 [ $# -gt 0 ] || set -- README.md docs/src/tutorial.md docs/src/how-to/*.md
 needs=$(python3 $book needs "$@")
 deb=${OUTGATE_DEB:-$(packaging/deb.sh)}
+name=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' "$deb")
 cargo build --quiet --locked --example nameserver
 
 # The bare Debian with the packages that pages install lying ready, as on a mirror: rooms have no network.
@@ -51,7 +57,7 @@ furnish() {
   cp $book "$page" target/debug/examples/nameserver "$room/opt/book/"
   mv "$room/usr/bin/systemctl" "$room/usr/bin/systemctl.systemd"
   cp tests/debian/systemctl "$room/usr/bin/systemctl"
-  cp "$deb" "$room/root/"
+  cp "$deb" "$room/root/$name"
   inside sh -ec '
     mkdir -p /run/systemd/system
     useradd --create-home --shell /bin/bash ann
@@ -66,7 +72,7 @@ furnish() {
   if ! setting bare >/dev/null; then
     packages=$(setting packages | tr , ' ' || true)
     # shellcheck disable=SC2086 # a list of packages
-    inside apt-get -qq -y install $packages /root/"${deb##*/}" >"$room/opt/book/apt" 2>&1 </dev/null || {
+    inside apt-get -qq -y install $packages "/root/$name" >"$room/opt/book/apt" 2>&1 </dev/null || {
       cat "$room/opt/book/apt" >&2
       root_fail "$page: could not install its packages"
     }
@@ -96,7 +102,8 @@ for page in "$@"; do
   room_open
   began=$(date +%s)
   furnish
-  if count=$(inside python3 /opt/book/book.py run "/opt/book/${page##*/}" 2>"$room_place/said"); then
+  if count=$(inside python3 /opt/book/book.py run "/opt/book/${page##*/}" $aloud 2>"$room_place/said"); then
+    [ -z "$aloud" ] || cat "$room_place/said"
     done="$done
   $page: $count commands, $(($(date +%s) - began)) s"
   else

@@ -69,6 +69,10 @@ class Outputs(unittest.TestCase):
     def test_the_same(self):
         self.assertIsNone(compare("a\nb", "a\nb  \n")[0])
 
+    def test_columns_may_be_wider(self):
+        self.assertIsNone(compare("name  a\n  b", "name      a\n    b\n")[0])
+        self.assertEqual(compare("name a", "namea\n")[0], 0)
+
     def test_every_line_counts(self):
         self.assertEqual(compare("a", "a\nb\n")[0], 1)
         self.assertEqual(compare("a\nb", "a\n")[0], 1)
