@@ -106,7 +106,7 @@ class Reader:
         head, _, body = text.strip().partition("\n")
         word, value = re.fullmatch(r"([a-z]+)(?:\s*[=:]\s*(.*))?", head.strip()).groups() if head else ("", "")
         if word == "run":
-            command = Command(line, "root", body)
+            command = Command(line, "root", f"(set -e\n{body}\n)")
             command.hidden = True
             self.steps.append(command)
         elif word == "example":

@@ -16,8 +16,11 @@ fi
 tests/setup.sh python3
 book=tests/debian/book.py
 python3 tests/debian/book_test.py
-[ $# -gt 0 ] || set -- README.md docs/src/tutorial.md docs/src/how-to/*.md
-needs=$(python3 $book needs "$@")
+pages="README.md docs/src/tutorial.md $(echo docs/src/how-to/*.md)"
+# shellcheck disable=SC2086 # a list of pages
+[ $# -gt 0 ] || set -- $pages
+# shellcheck disable=SC2086
+needs=$(python3 $book needs "$@" $pages)
 deb=${OUTGATE_DEB:-$(packaging/deb.sh)}
 name=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' "$deb")
 cargo build --quiet --locked --example nameserver
@@ -108,7 +111,7 @@ for page in "$@"; do
   $page: $count commands, $(($(date +%s) - began)) s"
   else
     failed="$failed $page"
-    echo "book: $page: $(cat "$room_place/said")" >&2
+    printf "book: %s: %s\n" "$page" "$(cat "$room_place/said")" >&2
   fi
   room_close
 done

@@ -42,7 +42,7 @@ class Pages(unittest.TestCase):
         page = parse("<!-- test: packages=a,b -->\n<!-- test: zone\nx TXT y\n-->\n<!-- test: run\nlater\n-->\n<!-- test: example=Id1 -->\n")
         self.assertEqual(page.settings, {"packages": "a,b", "zone": "x TXT y"})
         self.assertIsInstance(page.steps[0], Command)
-        self.assertEqual(page.steps[0].text, "later")
+        self.assertEqual(page.steps[0].text, "(set -e\nlater\n)")
         self.assertIsInstance(page.steps[1], Example)
         self.assertEqual(page.commands(), [])
 
