@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034 # what is set here is for the script that sources it
 # A throw-away Debian or Ubuntu with Postfix, for tests of what happens on a host. To be sourced, as root:
 #
 #   . tests/debian/root.sh
