@@ -10,13 +10,13 @@
 //! login   shop                        AUTH, with `password` (else the right one) and `authzid`
 //! xclient jane@example.net            or: a login that something else than outgate has checked
 //! guesses 10                          so many other wrong passwords before
-//! run     user suspend shop           a command of outgate's, between login and message
+//! first                               a message that is accepted
+//! run     user remove shop            a command of outgate's, between login and message
 //! gone                                from then on the database is not there
 //! mail    ceo@bank.example            the envelope sender
 //! to      51                          so many recipients; else one
 //! from    Ann <ann@example.com>       a header From field; `none`: there is none
 //! many                                message after message, until one is not accepted
-//! undo    user resume shop            a command afterwards
 //! -->
 //! ```
 
@@ -42,13 +42,13 @@ pub struct Case {
     authzid: String,
     xclient: Option<String>,
     guesses: u32,
+    first: bool,
     run: Vec<String>,
     gone: bool,
     pub mail: Option<String>,
     to: u32,
     from: Vec<String>,
     many: bool,
-    undo: Vec<String>,
 }
 
 /// What comes of it.
@@ -91,13 +91,13 @@ impl Case {
             "authzid" => self.authzid = value,
             "xclient" => self.xclient = Some(value),
             "guesses" => self.guesses = value.parse().unwrap(),
+            "first" => self.first = true,
             "run" => self.run.push(value),
             "gone" => self.gone = true,
             "mail" => self.mail = Some(value),
             "to" => self.to = value.parse().unwrap(),
             "from" => self.from.push(value),
             "many" => self.many = true,
-            "undo" => self.undo.push(value),
             _ => panic!("{}: what is {line:?}?", self.page),
         }
     }
@@ -112,15 +112,15 @@ impl Case {
         let before = host.decisions().len();
         let answer = self.converse(host);
         let mut logged = None;
-        wait_for(&format!("{}: {} in the log", self.page, self.reason), || {
-            let lines = host.decisions();
-            let mut new = lines.into_iter().skip(before);
-            logged = new.find(|line| line["reason"] == *self.reason);
-            logged.is_some()
-        });
-        for line in &self.undo {
-            host.outgate(line);
-        }
+        wait_for(
+            &format!("{}: {} in the log", self.page, self.reason),
+            || {
+                let lines = host.decisions();
+                let mut new = lines.into_iter().skip(before);
+                logged = new.find(|line| line["reason"] == *self.reason);
+                logged.is_some()
+            },
+        );
         Heard {
             answer,
             logged: logged.unwrap(),
@@ -139,6 +139,10 @@ impl Case {
             if !answer.starts_with("235 ") {
                 return answer;
             }
+        }
+        if self.first {
+            let answer = self.send(&mut smtp);
+            assert!(answer.starts_with("250 "), "{}: {answer}", self.page);
         }
         for line in &self.run {
             host.outgate(line);
@@ -165,9 +169,14 @@ impl Case {
 
     fn send(&self, smtp: &mut Smtp) -> String {
         let mail = self.mail.as_deref().unwrap_or_else(|| {
-            panic!("{}: {}: the login was accepted, and no mail is said", self.page, self.reason)
+            panic!(
+                "{}: {}: the login was accepted, and no mail is said",
+                self.page, self.reason
+            )
         });
-        let recipients: Vec<String> = (0..self.to).map(|n| format!("friend{n}@elsewhere.example")).collect();
+        let recipients: Vec<String> = (0..self.to)
+            .map(|n| format!("friend{n}@elsewhere.example"))
+            .collect();
         let recipients: Vec<&str> = recipients.iter().map(String::as_str).collect();
         let header = match self.from.as_slice() {
             [] => format!("From: {mail}"),

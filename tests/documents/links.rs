@@ -30,16 +30,27 @@ fn others() -> Vec<Page> {
         "CHANGELOG.md",
         "postfix/README.md",
     ];
-    names.iter().map(|name| Page::read(&root().join(name))).collect()
+    names
+        .iter()
+        .map(|name| Page::read(&root().join(name)))
+        .collect()
 }
 
 #[test]
 fn every_page_is_in_the_summary_once() {
     let source = root().join("docs/src");
     let summary = Page::read(&source.join("SUMMARY.md"));
-    let listed: Vec<PathBuf> = summary.links().iter().map(|(_, to)| source.join(to)).collect();
+    let listed: Vec<PathBuf> = summary
+        .links()
+        .iter()
+        .map(|(_, to)| source.join(to))
+        .collect();
     let once: BTreeSet<&PathBuf> = listed.iter().collect();
-    assert_eq!(once.len(), listed.len(), "a page is listed twice: {listed:?}");
+    assert_eq!(
+        once.len(),
+        listed.len(),
+        "a page is listed twice: {listed:?}"
+    );
     let pages = Page::all(&source);
     let pages: BTreeSet<&PathBuf> = pages.iter().map(|page| &page.path).collect();
     let pages: BTreeSet<&PathBuf> = pages.into_iter().filter(|p| **p != summary.path).collect();
@@ -67,7 +78,10 @@ fn the_book_links_to_nothing_outside_itself() {
 #[test]
 fn every_link_leads_somewhere() {
     let (mut faults, mut count) = (Vec::new(), 0);
-    for page in Page::all(&root().join("docs/src")).into_iter().chain(others()) {
+    for page in Page::all(&root().join("docs/src"))
+        .into_iter()
+        .chain(others())
+    {
         for (_, target) in page.links() {
             if target.contains("://") {
                 continue;
@@ -97,7 +111,10 @@ fn every_page_is_named_by_another_one() {
     let source = root().join("docs/src");
     let pages = Page::all(&source);
     let mut named = BTreeSet::new();
-    for page in pages.iter().filter(|page| !page.path.ends_with("SUMMARY.md")) {
+    for page in pages
+        .iter()
+        .filter(|page| !page.path.ends_with("SUMMARY.md"))
+    {
         for (_, target) in page.links() {
             let file = target.split('#').next().unwrap();
             let path = plain(&page.path.parent().unwrap().join(file));
@@ -106,9 +123,8 @@ fn every_page_is_named_by_another_one() {
             }
         }
     }
-    let is_first = |page: &&Page| {
-        page.path.ends_with("SUMMARY.md") || page.path.ends_with("introduction.md")
-    };
+    let is_first =
+        |page: &&Page| page.path.ends_with("SUMMARY.md") || page.path.ends_with("introduction.md");
     let alone: Vec<String> = pages
         .iter()
         .filter(|page| !is_first(page) && !named.contains(&page.path))

@@ -66,7 +66,11 @@ impl Page {
             if !fenced && !line.is_empty() {
                 let by = line.len() - line.trim_start().len();
                 let item = line.starts_with("* ") || line.starts_with(|c: char| c.is_ascii_digit());
-                list = if by == 0 { item && line.contains(' ') } else { list };
+                list = if by == 0 {
+                    item && line.contains(' ')
+                } else {
+                    list
+                };
                 let room = if list { 7 } else { 4 };
                 indented = by >= room && (empty || indented);
             }

@@ -35,6 +35,7 @@ spf-include = "spf.relay.example"
 [any-domain]
 require-dmarc = true
 [quota]
+[sender]
 [reply]
 report-url = "https://relay.example/r/{id}"
 "#;
@@ -73,16 +74,26 @@ fn reasons(page: &Page) -> BTreeSet<String> {
         panic!("{} does not name its reason", page.name());
     });
     let sentence = rest.split('\n').next().unwrap();
-    sentence.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    sentence
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Without what is another one each time: ids and times.
 fn settled(line: &str) -> String {
     let mut settled = line.to_owned();
-    for (before, stand_in) in [(" See https://relay.example/r/", "ID"), ("try again after ", "TIME")] {
+    for (before, stand_in) in [
+        (" See https://relay.example/r/", "ID"),
+        ("try again after ", "TIME"),
+    ] {
         if let Some(at) = settled.find(before) {
             let start = at + before.len();
-            let end = settled[start..].find(' ').map_or(settled.len(), |n| start + n);
+            let end = settled[start..]
+                .find(' ')
+                .map_or(settled.len(), |n| start + n);
             settled.replace_range(start..end, stand_in);
         }
     }
@@ -92,7 +103,10 @@ fn settled(line: &str) -> String {
 /// `550 5.7.1 …`
 fn is_reply(line: &str) -> bool {
     let bytes = line.as_bytes();
-    bytes.len() > 10 && bytes[..3].iter().all(u8::is_ascii_digit) && bytes[3] == b' ' && bytes[5] == b'.'
+    bytes.len() > 10
+        && bytes[..3].iter().all(u8::is_ascii_digit)
+        && bytes[3] == b' '
+        && bytes[5] == b'.'
 }
 
 /// One host, whose configuration follows what the cases want.
@@ -108,7 +122,7 @@ impl Stage {
         let setup = Setup {
             config: CONFIG,
             zone: ZONE,
-            main: "smtpd_hard_error_limit = 1000\nsmtpd_junk_command_limit = 1000\n",
+            main: "mydestination = example.com\nsmtpd_hard_error_limit = 1000\nsmtpd_junk_command_limit = 1000\n",
             ..Setup::new(wiring)
         };
         let host = Host::start(setup, PEOPLE);
@@ -130,9 +144,13 @@ impl Stage {
         for setting in settings {
             let (table, rest) = setting.split_once('.').unwrap();
             let (key, _) = rest.split_once(" = ").unwrap();
-            let others = text.lines().filter(|line| !line.starts_with(&format!("{key} = ")));
+            let others = text
+                .lines()
+                .filter(|line| !line.starts_with(&format!("{key} = ")));
             let lines: Vec<&str> = others.collect();
-            text = lines.join("\n").replace(&format!("[{table}]"), &format!("[{table}]\n{rest}"));
+            text = lines
+                .join("\n")
+                .replace(&format!("[{table}]"), &format!("[{table}]\n{rest}"));
             assert!(text.contains(rest), "no [{table}] in the configuration");
         }
         self.host.stop_outgate();
@@ -142,7 +160,9 @@ impl Stage {
     }
 
     fn plays(&self, case: &Case) -> bool {
-        case.wiring.as_deref().is_none_or(|wiring| wiring == self.wiring)
+        case.wiring
+            .as_deref()
+            .is_none_or(|wiring| wiring == self.wiring)
     }
 
     fn play(&mut self, case: &Case, also: &[String]) -> Heard {
@@ -197,7 +217,11 @@ fn play(wiring: &'static str) -> Found {
         let replies = found.replies.entry(case.page.clone()).or_default();
         replies.insert(settled(&heard.answer));
         let fix = stage.fix(case, &heard);
-        found.fixes.entry(case.page.clone()).or_default().insert(fix);
+        found
+            .fixes
+            .entry(case.page.clone())
+            .or_default()
+            .insert(fix);
     }
     if wiring == "auth-milter" {
         let short = ["reply.detail = false".to_owned()];
@@ -220,11 +244,17 @@ fn replies_are_what_postfix_says_and_commands_what_outgate_names() {
     let mut faults = Vec::new();
     for page in pages() {
         let name = page.name();
-        let of = |found: &BTreeMap<String, BTreeSet<String>>| found.get(&name).cloned().unwrap_or_default();
+        let of = |found: &BTreeMap<String, BTreeSet<String>>| {
+            found.get(&name).cloned().unwrap_or_default()
+        };
         let mut heard = of(&milter.replies);
         heard.extend(of(&policy.replies));
         let code = page.code();
-        let written: BTreeSet<String> = code.iter().filter(|l| is_reply(l)).map(|l| settled(l)).collect();
+        let written: BTreeSet<String> = code
+            .iter()
+            .filter(|l| is_reply(l))
+            .map(|l| settled(l))
+            .collect();
         for reply in heard.difference(&written) {
             faults.push(format!("{name} lacks:\n    {reply}"));
         }
@@ -256,12 +286,19 @@ fn every_reason_has_one_page_and_every_page_a_reason() {
         let named = reasons(&page);
         assert!(!named.is_empty(), "{} is about no reason", page.name());
         for case in Case::all(&page) {
-            assert!(named.contains(&case.reason), "{}: {}", page.name(), case.reason);
+            assert!(
+                named.contains(&case.reason),
+                "{}: {}",
+                page.name(),
+                case.reason
+            );
         }
         found.extend(named);
     }
     found.sort();
-    let refusals = Reason::ALL.into_iter().filter(|reason| *reason != Reason::Allowed);
+    let refusals = Reason::ALL
+        .into_iter()
+        .filter(|reason| *reason != Reason::Allowed);
     let mut all: Vec<String> = refusals.map(|reason| reason.id().to_owned()).collect();
     all.sort();
     assert_eq!(found, all);
@@ -269,7 +306,11 @@ fn every_reason_has_one_page_and_every_page_a_reason() {
 
 #[test]
 fn every_reason_is_heard_in_a_case() {
-    let heard: BTreeSet<String> = pages().iter().flat_map(Case::all).map(|case| case.reason).collect();
+    let heard: BTreeSet<String> = pages()
+        .iter()
+        .flat_map(Case::all)
+        .map(|case| case.reason)
+        .collect();
     // `internal-error` is a fault of ours, or of a Postfix that withholds what it should say: nobody causes it by mail.
     for reason in Reason::ALL {
         let expected = !matches!(reason, Reason::Allowed | Reason::InternalError);
@@ -301,17 +342,29 @@ fn titles_are_replies() {
 fn pages_say_whether_the_client_tries_again() {
     for page in pages() {
         let code = page.code();
-        let begins = |class: &str| code.iter().any(|line| is_reply(line) && line.starts_with(class));
+        let begins = |class: &str| {
+            code.iter()
+                .any(|line| is_reply(line) && line.starts_with(class))
+        };
         let temporary = page.text.contains("**Temporary:**");
         let permanent = page.text.contains("**Permanent:**");
-        assert_eq!((begins("4"), begins("5")), (temporary, permanent), "{}", page.name());
+        assert_eq!(
+            (begins("4"), begins("5")),
+            (temporary, permanent),
+            "{}",
+            page.name()
+        );
     }
 }
 
 #[test]
 fn the_index_names_every_page_with_its_reply_and_reasons() {
     let index = index();
-    let rows: Vec<&str> = index.text.lines().filter(|line| line.starts_with("| [")).collect();
+    let rows: Vec<&str> = index
+        .text
+        .lines()
+        .filter(|line| line.starts_with("| ["))
+        .collect();
     assert_eq!(rows.len(), pages().len());
     for page in pages() {
         let file = page.path.file_name().unwrap().to_str().unwrap().to_owned();
