@@ -1,9 +1,11 @@
 //! Writes the manual pages and completions of the package into a directory: from the commands themselves and
-//! from the sample configuration, so that they say what is true.
+//! from the sample configuration, so that they say what is true. Beside them, `commands.md` of the book's reference.
 //!
 //! usage: cargo run --example manual DIRECTORY
 
 #![allow(clippy::print_stderr, reason = "a program for the build")]
+
+mod commands;
 
 use std::error::Error;
 use std::fs;
@@ -52,8 +54,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     for section in ["man1", "man5", "man8"] {
         fs::create_dir_all(directory.join(section))?;
     }
-    commands(directory)?;
+    pages_of_commands(directory)?;
     fs::write(directory.join("man5/outgate.toml.5"), configuration())?;
+    fs::write(
+        directory.join("commands.md"),
+        commands::page(outgate::cli::command()),
+    )?;
     let mut command = outgate::cli::command();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut command, "outgate", directory)?;
@@ -62,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// outgate(8), and a page in section 1 for each command and each group of them.
-fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
+fn pages_of_commands(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut command = outgate::cli::command();
     command.build();
     let man1 = directory.join("man1");

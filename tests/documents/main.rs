@@ -9,6 +9,8 @@
 )]
 
 mod case;
+#[path = "../../packaging/commands.rs"]
+mod command_page;
 #[path = "../counters/mod.rs"]
 #[allow(dead_code, reason = "the tests of Postfix use it")]
 mod counters;
@@ -23,6 +25,7 @@ mod links;
 #[allow(dead_code, reason = "the tests of Postfix use the rest")]
 mod nameserver;
 mod page;
+mod reference;
 mod replies;
 #[path = "../postfix/smtp.rs"]
 #[allow(dead_code, reason = "the tests of Postfix use the rest")]
