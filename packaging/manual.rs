@@ -5,7 +5,8 @@
 
 #![allow(clippy::print_stderr, reason = "a program for the build")]
 
-mod commands;
+#[path = "commands.rs"]
+mod reference;
 
 use std::error::Error;
 use std::fs;
@@ -54,11 +55,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     for section in ["man1", "man5", "man8"] {
         fs::create_dir_all(directory.join(section))?;
     }
-    pages_of_commands(directory)?;
+    commands(directory)?;
     fs::write(directory.join("man5/outgate.toml.5"), configuration())?;
     fs::write(
         directory.join("commands.md"),
-        commands::page(outgate::cli::command()),
+        reference::page(outgate::cli::command()),
     )?;
     let mut command = outgate::cli::command();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -68,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// outgate(8), and a page in section 1 for each command and each group of them.
-fn pages_of_commands(directory: &Path) -> Result<(), Box<dyn Error>> {
+fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
     let mut command = outgate::cli::command();
     command.build();
     let man1 = directory.join("man1");

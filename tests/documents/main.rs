@@ -20,6 +20,7 @@ mod held;
 #[path = "../postfix/host.rs"]
 #[allow(dead_code, reason = "the tests of Postfix use the rest")]
 mod host;
+mod json;
 mod links;
 #[path = "../nameserver/mod.rs"]
 #[allow(dead_code, reason = "the tests of Postfix use the rest")]

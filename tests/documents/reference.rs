@@ -189,3 +189,55 @@ fn every_reason_is_described_as_it_is() {
         assert!(text.contains(&format!("`{tag}`")), "{tag}");
     }
 }
+
+/// What the scripts of the package give which owner and mode, and where the package puts files.
+#[test]
+fn files_are_where_the_package_puts_them() {
+    let text = page("files.md").text;
+    let rows = rows(&text);
+    let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
+    let script = read("packaging/debian/postinst");
+    let given: Vec<Vec<&str>> = script
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("own "))
+        .map(|line| line.split_whitespace().collect())
+        .filter(|words: &Vec<&str>| words.len() == 4)
+        .collect();
+    assert!(given.len() >= 3, "{given:?}");
+    for own in given {
+        let (mode, owner, path) = (own[0], format!("{}:{}", own[1], own[2]), own[3]);
+        let row = [format!("`{path}`"), mode.to_owned(), owner];
+        assert!(rows.iter().any(|cells| cells[..3] == row), "no row {row:?}");
+    }
+    let paths: Vec<&str> = rows
+        .iter()
+        .flat_map(|row| row[0].split('`').skip(1).step_by(2))
+        .filter(|path| path.starts_with('/'))
+        .collect();
+    let cargo: toml::Table = read("Cargo.toml").parse().unwrap();
+    let assets = cargo["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
+    for asset in assets {
+        let place = format!("/{}", asset[1].as_str().unwrap());
+        // The lists of what is there, and what every package has.
+        let is_told = paths.iter().any(|path| place.starts_with(path) || path.starts_with(&place));
+        assert!(is_told, "docs/src/reference/files.md does not tell of {place}");
+    }
+}
+
+/// The book is installed, the sources are not.
+#[test]
+fn names_of_files_of_the_sources_are_not_left_alone() {
+    for page in Page::all(&root().join("docs/src")) {
+        for name in ["packaging/", "postfix/"] {
+            let prose = page.prose();
+            for (at, _) in prose.match_indices(&format!("`{name}")) {
+                let around = &prose[at.saturating_sub(200)..];
+                assert!(
+                    around.contains("/usr/share/doc/outgate"),
+                    "{} names {name} and not where it is installed",
+                    page.name()
+                );
+            }
+        }
+    }
+}
