@@ -44,6 +44,8 @@ The sockets that Postfix connects to: mode 2750, group \fBpostfix\fR.
 configuration is wrong.
 .SH "SEE ALSO"
 \fBoutgate.toml\fR(5), \fBpostconf\fR(5), \fBmaster\fR(5)
+.PP
+The book, with a page for each reply that a client can read: \fI/usr/share/doc/outgate/book/src\fR
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -138,7 +140,8 @@ fn configuration() -> String {
         }
     }
     paragraph(&mut page, &mut comment);
-    page + ".SH \"SEE ALSO\"\n\\fBoutgate\\fR(8), \\fBoutgate-check-config\\fR(1)\n"
+    page + ".SH \"SEE ALSO\"\n\\fBoutgate\\fR(8), \\fBoutgate-check-config\\fR(1)\n.PP\n\
+         The book: \\fI/usr/share/doc/outgate/book/src\\fR\n"
 }
 
 /// `# key = default`
