@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use crate::store::{ManageError, StoreError};
+use crate::wire::failed::Failed;
 
 /// The exit statuses; scripts hold on to the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,7 +68,8 @@ impl Failure {
 }
 
 impl From<StoreError> for Failure {
-    /// Nothing was judged, so this is not a refusal: the same command may work later.
+    /// Nothing was judged, so this is not a refusal: the same command may work later, or the configuration names
+    /// a store that this program cannot use.
     fn from(error: StoreError) -> Failure {
         let hint = match &error {
             StoreError::Busy(_) => "another process is writing: try again",
@@ -77,8 +79,21 @@ impl From<StoreError> for Failure {
             StoreError::Unusable(_) => {
                 "check [store] url, and run this as root or as the owner of the store"
             }
+            StoreError::Mismatch(_) => {
+                let hint = "`outgate --version` says which outgate this is; check [store] url";
+                return Failure::new(Exit::Configuration, error.to_string(), hint);
+            }
         };
         Failure::temporary(error.to_string(), hint)
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Failure {
+        match failed.temporary {
+            true => Failure::temporary(failed.error, failed.hint),
+            false => Failure::refused(failed.error, failed.hint),
+        }
     }
 }
 

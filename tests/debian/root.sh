@@ -189,7 +189,8 @@ room_wait_root() {
 
 room_close() {
   if [ -n "${room_holder:-}" ]; then
-    kill -9 "$room_holder" 2>/dev/null || true
+    # Process 1 itself too: systemd-nspawn does not take its own with it.
+    kill -9 "$room_holder" $room_keeper 2>/dev/null || true
     wait "$room_holder" 2>/dev/null || true
     room_holder=
     room_keeper=
