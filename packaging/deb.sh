@@ -38,6 +38,7 @@ dpkg-deb --raw-extract target/debian/raw.deb "$tree"
   chmod 644 DEBIAN/md5sums
 )
 deb=target/debian/outgate_$release-1_$(dpkg --print-architecture).deb
-dpkg-deb --root-owner-group -Zxz --build "$tree" "$deb" >&2
-rm -rf "$tree" target/debian/raw.deb
+dpkg-deb --root-owner-group -Zxz --build "$tree" target/debian/raw.deb >&2
+mv target/debian/raw.deb "$deb"
+rm -rf "$tree"
 echo "$deb"
