@@ -215,12 +215,19 @@ fn files_are_where_the_package_puts_them() {
         .filter(|path| path.starts_with('/'))
         .collect();
     let cargo: toml::Table = read("Cargo.toml").parse().unwrap();
-    let assets = cargo["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
+    let assets = cargo["package"]["metadata"]["deb"]["assets"]
+        .as_array()
+        .unwrap();
     for asset in assets {
         let place = format!("/{}", asset[1].as_str().unwrap());
         // The lists of what is there, and what every package has.
-        let is_told = paths.iter().any(|path| place.starts_with(path) || path.starts_with(&place));
-        assert!(is_told, "docs/src/reference/files.md does not tell of {place}");
+        let is_told = paths
+            .iter()
+            .any(|path| place.starts_with(path) || path.starts_with(&place));
+        assert!(
+            is_told,
+            "docs/src/reference/files.md does not tell of {place}"
+        );
     }
 }
 
