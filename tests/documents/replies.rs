@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use outgate::decision::Decision;
 use outgate::decision::reason::Reason;
 use outgate::decision::sentence::reply;
+use outgate::model::header_from::FromError;
 use serde_json::Value;
 
 use crate::case::{Case, Heard, PASSWORD};
@@ -344,6 +345,23 @@ fn titles_are_replies() {
             })
         });
         assert!(is_one, "{}: {title}", page.name());
+    }
+}
+
+/// People search for the end of the line as well.
+#[test]
+fn everything_that_can_be_wrong_with_a_header_from_is_named() {
+    for error in FromError::ALL {
+        let page = match error.is_missing() {
+            true => "header-from-missing.md",
+            false => "header-from-malformed.md",
+        };
+        let page = Page::read(&root().join("docs/src/replies").join(page));
+        assert!(
+            page.text.contains(&error.to_string()),
+            "{}: {error}",
+            page.name()
+        );
     }
 }
 
