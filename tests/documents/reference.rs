@@ -198,12 +198,11 @@ fn files_are_where_the_package_puts_them() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
     let script = read("packaging/debian/postinst");
     let given: Vec<Vec<&str>> = script
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("own "))
-        .map(|line| line.split_whitespace().collect())
-        .filter(|words: &Vec<&str>| words.len() == 4)
+        .split("own ")
+        .map(|call| call.split([' ', '\n', ';']).take(4).collect())
+        .filter(|words: &Vec<&str>| words.len() == 4 && words[0].parse::<u32>().is_ok())
         .collect();
-    assert!(given.len() >= 2, "{given:?}");
+    assert!(given.len() >= 3, "{given:?}");
     for own in given {
         let (mode, owner, path) = (own[0], format!("{}:{}", own[1], own[2]), own[3]);
         let row = [format!("`{path}`"), mode.to_owned(), owner];
