@@ -11,7 +11,8 @@ DIRECTORY/commands.md here. A test compares. -->
     outgate [-c FILE] [--json] COMMAND
 
 Standard output is data, standard error is talk. All commands but `status` work without a daemon, on the store itself. With
-one running, a command that changes something returns when the daemon has taken note; if that takes longer than two seconds it says \"stored, not confirmed\" and exits 75. Names are looked up without case. Each command has a manual page:
+one running, a command that changes something returns when the daemon has taken note; if that takes longer than two seconds it
+says \"stored, not confirmed\" and exits 75. Names are looked up without case. Each command has a manual page:
 `man outgate-user-add`.
 
 | exit | meaning |
