@@ -311,7 +311,7 @@ for call in "prerm failed-upgrade 9" "postinst abort-upgrade 9" "postinst abort-
   set -- $call
   script=$1
   shift
-  inside "$scripts.$script" "$@" >/dev/null || fail "$call failed"
+  inside DPKG_MAINTSCRIPT_PACKAGE=outgate "$scripts.$script" "$@" >/dev/null || fail "$call failed"
 done
 as_made
 is "$(inside dpkg --verify outgate)" ""
