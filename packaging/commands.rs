@@ -21,7 +21,7 @@ says \"stored, not confirmed\" and exits 75. Names are looked up without case. E
 | 1 | refused: a bad name, grant, network, quota or password, no such user, already there; for `explain`: would be refused or deferred; for `doctor`: something found |
 | 2 | usage: an unknown command or option, or a word outside a fixed list (mode, plan, wiring, format) |
 | 75 | temporary: the store is locked, the daemon is not reachable |
-| 78 | the configuration is wrong |
+| 78 | the configuration is wrong, or names a store that this version cannot use |
 
 With `--json`, standard output is one JSON value (`log` and `explain -`: an object a line), and an error is
 `{\"error\": \"…\", \"hint\": \"…\"}` on standard error: see [JSON](json.md).
