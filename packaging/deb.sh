@@ -18,6 +18,7 @@ fi
 
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
+release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="--remap-path-prefix=$PWD=/outgate --remap-path-prefix=$home=/cargo ${RUSTFLAGS:-}"
 cargo build --release --locked >&2
@@ -26,7 +27,6 @@ rm -rf target/manual
 cargo run --quiet --locked --example manual target/manual >&2
 gzip -9nc CHANGELOG.md >target/manual/changelog.gz
 strip --strip-unneeded -o target/manual/outgate target/release/outgate
-release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 cat >target/manual/changelog.Debian <<T
 outgate ($release-1) unstable; urgency=medium
 
@@ -34,5 +34,19 @@ outgate ($release-1) unstable; urgency=medium
 
  -- the outgate authors <postmaster@outgate.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 T
-"$tools/bin/cargo-deb" deb --no-build --quiet >&2 || exit
-ls target/debian/outgate_*.deb
+
+"$tools/bin/cargo-deb" deb --no-build --fast --quiet --output target/debian/raw.deb >&2
+
+# cargo-deb writes no check sums for dpkg --verify: they are added here.
+tree=target/debian/tree
+rm -rf "$tree" target/debian/outgate_*.deb
+dpkg-deb --raw-extract target/debian/raw.deb "$tree"
+(
+  cd "$tree"
+  find usr -type f | LC_ALL=C sort | xargs -d '\n' md5sum >DEBIAN/md5sums
+  chmod 644 DEBIAN/md5sums
+)
+deb=target/debian/outgate_$release-1_$(dpkg --print-architecture).deb
+dpkg-deb --root-owner-group -Zxz --build "$tree" "$deb" >&2
+rm -rf "$tree" target/debian/raw.deb
+echo "$deb"

@@ -88,12 +88,19 @@ fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
 
 fn pages(command: clap::Command, name: &str, directory: &Path) -> Result<(), Box<dyn Error>> {
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        pages(sub.clone(), &format!("{name}-{}", sub.get_name()), directory)?;
+        pages(
+            sub.clone(),
+            &format!("{name}-{}", sub.get_name()),
+            directory,
+        )?;
     }
     let file = directory.join(format!("{name}.1"));
     let mut page = Vec::new();
     let named = command.name(name.to_owned()).display_name(name.to_owned());
-    Man::new(named).section("1").manual("outgate").render(&mut page)?;
+    Man::new(named)
+        .section("1")
+        .manual("outgate")
+        .render(&mut page)?;
     fs::write(file, page)?;
     Ok(())
 }
@@ -145,7 +152,10 @@ fn paragraph(page: &mut String, comment: &mut Vec<&str>) {
 
 /// As roff prints it unchanged.
 fn plain(text: &str) -> String {
-    let text = text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq");
+    let text = text
+        .replace('\\', "\\e")
+        .replace('-', "\\-")
+        .replace('\'', "\\(aq");
     match text.strip_prefix('.') {
         Some(rest) => format!("\\&.{rest}"),
         None => text,

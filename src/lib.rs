@@ -38,3 +38,4 @@ pub mod store;
 pub mod telemetry;
 pub mod transactions;
 pub mod uses;
+pub mod wire;

@@ -180,6 +180,25 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("doctor/checks", PURE_DOCTOR),
     ("doctor/postfix", PURE_DOCTOR),
     ("doctor/wiring.rs", PURE_DOCTOR),
+    (
+        "wire",
+        &[
+            "rusqlite",
+            "clap",
+            "tokio",
+            "crate::store",
+            "crate::cli",
+            "crate::front",
+            "crate::daemon",
+        ],
+    ),
+    ("wire/edit.rs", PURE_DOCTOR),
+    ("wire/lines.rs", PURE_DOCTOR),
+    ("wire/messages.rs", PURE_DOCTOR),
+    ("wire/plan.rs", PURE_DOCTOR),
+    ("wire/service.rs", PURE_DOCTOR),
+    ("wire/snippet.rs", PURE_DOCTOR),
+    ("wire/undo.rs", PURE_DOCTOR),
     ("cli", &["rusqlite", "crate::front"]),
 ];
 

@@ -5,6 +5,7 @@
 use std::process::ExitCode;
 
 use crate::store::{ManageError, StoreError};
+use crate::wire::failed::Failed;
 
 /// The exit statuses; scripts hold on to the numbers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,6 +80,15 @@ impl From<StoreError> for Failure {
             }
         };
         Failure::temporary(error.to_string(), hint)
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(failed: Failed) -> Failure {
+        match failed.temporary {
+            true => Failure::temporary(failed.error, failed.hint),
+            false => Failure::refused(failed.error, failed.hint),
+        }
     }
 }
 

@@ -152,7 +152,7 @@ impl Command {
             Command::Explain(options) => options.run(&Host::load(file)?, output)?,
             Command::Log(options) => options.run(&Host::load(file)?, output)?,
             Command::Doctor(options) => options.run(file, output)?,
-            Command::Postfix(command) => command.run(&Host::load(file)?, output)?,
+            Command::Postfix(command) => command.run(file, output)?,
             Command::Import(options) => options.run(&Host::load(file)?, output)?,
             Command::Export(options) => options.run(&Host::load(file)?, output)?,
             Command::Backup(options) => options.run(&Host::load(file)?, output)?,

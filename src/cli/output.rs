@@ -156,6 +156,15 @@ impl Output {
         let _ = writeln!(io::stderr(), "{line}");
     }
 
+    /// Asks on the terminal, after all that was written so far. Anything but yes is no.
+    pub fn ask(&mut self, question: &str) -> bool {
+        self.flush();
+        let _ = write!(io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        let read = io::stdin().read_line(&mut answer);
+        read.is_ok() && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str())
+    }
+
     /// Says what is allowed but perhaps not meant.
     pub fn warn(&mut self, warnings: &[Warning]) {
         for warning in warnings {

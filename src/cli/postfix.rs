@@ -1,15 +1,21 @@
-//! `postfix config`: the lines that this host's Postfix needs.
+//! `postfix config`: the lines that this host's Postfix needs; putting them there, and taking them out.
 
-use std::path::Path;
-use std::process;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use super::failure::{Exit, Failure};
 use super::host::Host;
-use super::output::Output;
-use crate::config::Config;
-use crate::config::value::Endpoint;
+use super::output::{Output, Shown};
+use crate::doctor::look::{self, Places, postconf};
+use crate::doctor::{Finding, examine};
+use crate::wire::change::Change;
+use crate::wire::lines;
+use crate::wire::plan::Wish;
+use crate::wire::session::Session;
+use crate::wire::wiring;
 
 /// What is wired to what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -24,205 +30,235 @@ pub enum Wiring {
     Policy,
 }
 
+impl From<Wiring> for wiring::Wiring {
+    fn from(word: Wiring) -> wiring::Wiring {
+        match word {
+            Wiring::AuthMilter => wiring::Wiring::AuthMilter,
+            Wiring::Milter => wiring::Wiring::Milter,
+            Wiring::AuthPolicy => wiring::Wiring::AuthPolicy,
+            Wiring::Policy => wiring::Wiring::Policy,
+        }
+    }
+}
+
 /// `outgate postfix …`
 #[derive(Subcommand)]
 pub enum Command {
-    /// Print the main.cf and master.cf lines for this host
-    Config {
-        /// What outgate is asked for
-        #[arg(long, value_enum, default_value_t = Wiring::AuthMilter)]
-        wiring: Wiring,
-    },
+    /// The main.cf and master.cf lines for this host: print them, put them in place, or take them out again
+    Config(Options),
+}
+
+/// `outgate postfix config …`
+#[derive(Args)]
+pub struct Options {
+    /// What outgate is asked for
+    #[arg(long, value_enum, default_value_t = Wiring::AuthMilter)]
+    wiring: Wiring,
+    /// Change main.cf and master.cf: show the change, ask, keep a copy, make it, check it
+    #[arg(long)]
+    apply: bool,
+    /// Take out what --apply has put in
+    #[arg(long, conflicts_with_all = ["apply", "wiring"])]
+    undo: bool,
+    /// Show the change and make none
+    #[arg(long)]
+    dry_run: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    /// Afterwards, make Postfix read its files again
+    #[arg(long)]
+    reload: bool,
+    /// A service of master.cf to wire, instead of those for submission; made if it is submission or submissions
+    #[arg(long, value_name = "NAME", requires = "apply")]
+    service: Vec<String>,
+    /// A parameter of main.cf that stays as it is
+    #[arg(long, value_name = "PARAMETER", requires = "apply")]
+    keep: Vec<String>,
+    /// Postfix's configuration directory, if it is not the usual one
+    #[arg(long, value_name = "DIR")]
+    postfix: Option<PathBuf>,
 }
 
 impl Command {
     /// Does it.
-    pub(super) fn run(self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
-        match self {
-            Command::Config { wiring } => {
-                let lines = config(wiring, &host.config).map_err(|error| {
-                    Failure::refused(error, "see [listen] in the configuration")
-                })?;
-                output.text("config", &lines);
+    pub(super) fn run(self, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
+        let Command::Config(options) = self;
+        let host = Host::load(file)?;
+        match (options.apply, options.undo) {
+            (false, false) => options.print(&host, output),
+            (apply, _) => {
+                options.can_be_asked(output)?;
+                let session = Session::open(options.postfix.as_deref())?;
+                let change = match apply {
+                    true => session.apply(&host.config, &options.wish(), host.clock.now())?,
+                    false => session.undo()?,
+                };
+                options.change(&change, (&host, file), output)
             }
         }
+    }
+}
+
+impl Options {
+    fn print(&self, host: &Host, output: &mut Output) -> Result<Exit, Failure> {
+        if self.dry_run || self.yes || self.reload {
+            return Err(Failure::new(
+                Exit::Usage,
+                "--dry-run, --yes and --reload go with --apply or --undo",
+                "without those two, the lines are printed and nothing is changed",
+            ));
+        }
+        let ask = |arguments: &[&str]| {
+            let text = postconf::ask(self.postfix.as_ref(), arguments).ok()?;
+            let text = text.trim();
+            (!text.is_empty()).then(|| text.to_owned())
+        };
+        let queue = ask(&["-h", "queue_directory"]);
+        let queue = PathBuf::from(queue.unwrap_or_else(|| "/var/spool/postfix".to_owned()));
+        let known = |name: &str| ask(&["-d", name]);
+        let lines = lines::all(self.wiring.into(), &host.config.listen, &queue, known)
+            .map_err(|error| Failure::refused(error, "see [listen] in the configuration"))?;
+        output.text("config", &lines);
+        Ok(Exit::Done)
+    }
+
+    fn wish(&self) -> Wish {
+        Wish {
+            wiring: self.wiring.into(),
+            services: self.service.clone(),
+            keep: self.keep.clone(),
+        }
+    }
+
+    /// Whether somebody is there to agree, where that is needed.
+    fn can_be_asked(&self, output: &Output) -> Result<(), Failure> {
+        let answers = std::io::stdin().is_terminal() && !output.is_json();
+        if self.yes || self.dry_run || answers {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::Usage,
+            "nobody is there to agree to the change: standard input is no terminal, or --json was given",
+            "--dry-run shows the change; --yes makes it without asking",
+        ))
+    }
+
+    fn change(
+        &self,
+        change: &Change,
+        (host, file): (&Host, &Path),
+        output: &mut Output,
+    ) -> Result<Exit, Failure> {
+        let mut done = Done::new(self, change)?;
+        if self.apply {
+            done.doctor = still_found(change, host, file);
+        }
+        if !output.is_json() {
+            done.show_before(output);
+        }
+        if change.is_any() && !self.dry_run {
+            if !self.yes && !output.ask("Change these files?") {
+                return Err(Failure::refused("nothing was changed", ""));
+            }
+            change.make()?;
+            done.changed = true;
+            if self.reload {
+                change.run_reload()?;
+                done.next = String::new();
+            }
+        } else if self.undo && !self.dry_run {
+            // The files are as they were: what is left is a record of nothing.
+            change.make()?;
+        }
+        output.show(&done);
         Ok(Exit::Done)
     }
 }
 
-/// The lines for this host: the files in `postfix/`, with its socket addresses and without the
-/// settings that its Postfix does not know. An error names the listener that is switched off.
-pub fn config(wiring: Wiring, config: &Config) -> Result<String, String> {
-    let queue =
-        postconf(&["-h", "queue_directory"]).unwrap_or_else(|| "/var/spool/postfix".to_owned());
-    let place = |endpoint: &Endpoint, key: &str| address(endpoint, Path::new(&queue), key);
-    let listen = &config.listen;
-    let mut services = wiring.services().to_owned();
-    if wiring.asks(AUTH) {
-        // smtpd_sasl_path has no room for "unix:" in old versions, and needs none.
-        let address = place(&listen.auth, "auth")?;
-        let path = address.strip_prefix("unix:").unwrap_or(&address);
-        services = services.replace(AUTH, path);
-    }
-    if wiring.asks(POLICY) {
-        services = services.replace(POLICY, &place(&listen.policy, "policy")?);
-    }
-    if wiring.asks(MILTER) {
-        services = services.replace(MILTER, &place(&listen.milter, "milter")?);
-    }
-    if services.contains("unix:/") || services.contains("smtpd_sasl_path=/") {
-        let services_without_chroot = services.replace(CHROOTED, UNCHROOTED);
-        services = format!("{OUTSIDE}{services_without_chroot}");
-    }
-    let settings = known_settings(MAIN, |name| postconf(&["-d", name]));
-    Ok(format!("{settings}\n\n{services}"))
+/// What doctor will say about this.
+fn still_found(change: &Change, host: &Host, file: &Path) -> Vec<String> {
+    let places = Places {
+        config_file: file.to_owned(),
+        postfix: Some(change.copy().to_owned()),
+    };
+    let findings = examine(&look::gather(&host.config, places, &host.clock));
+    let words = |finding: &Finding| match finding.services.as_slice() {
+        [] => format!("{}: {}", finding.id, finding.what),
+        services => format!("{} ({}): {}", finding.id, services.join(", "), finding.what),
+    };
+    findings.iter().map(words).collect()
 }
 
-const MAIN: &str = include_str!("../../postfix/main.cf");
-/// The addresses in the files: those of the default configuration.
-const AUTH: &str = "outgate/auth.sock";
-const POLICY: &str = "unix:outgate/policy.sock";
-const MILTER: &str = "unix:outgate/milter.sock";
-/// The fifth column of master.cf.
-const CHROOTED: &str = " inet n - y - - smtpd";
-const UNCHROOTED: &str = " inet n - n - - smtpd";
-const OUTSIDE: &str = "# A socket lies outside Postfix's queue directory, where no chroot reaches: the fifth column is \"n\".\n";
-
-impl Wiring {
-    fn services(self) -> &'static str {
-        match self {
-            Wiring::AuthMilter => include_str!("../../postfix/auth-milter.master.cf"),
-            Wiring::Milter => include_str!("../../postfix/milter.master.cf"),
-            Wiring::AuthPolicy => include_str!("../../postfix/auth-policy.master.cf"),
-            Wiring::Policy => include_str!("../../postfix/policy.master.cf"),
-        }
-    }
-
-    fn asks(self, address: &str) -> bool {
-        self.services().contains(address)
-    }
+/// What was done, or would be.
+#[derive(Serialize)]
+struct Done {
+    changed: bool,
+    /// `null` after an undo.
+    wiring: Option<wiring::Wiring>,
+    services: Vec<String>,
+    files: Vec<String>,
+    diff: String,
+    undo: Option<String>,
+    notes: Vec<String>,
+    doctor: Vec<String>,
+    next: String,
 }
 
-/// An endpoint as Postfix finds it: relative to the queue directory where it lies below, because
-/// that works with chroot and without.
-fn address(endpoint: &Endpoint, queue: &Path, key: &str) -> Result<String, String> {
-    match endpoint {
-        Endpoint::Off => Err(format!(
-            "this wiring needs the listener {key}, and listen.{key} is switched off"
-        )),
-        Endpoint::Inet { .. } => Ok(endpoint.to_string()),
-        Endpoint::Unix(path) => {
-            let path = path.strip_prefix(queue).unwrap_or(path);
-            Ok(format!("unix:{}", path.display()))
-        }
-    }
-}
-
-/// Leaves out the settings (with the comment above them) for which `known` finds nothing.
-fn known_settings(text: &str, known: impl Fn(&str) -> Option<String>) -> String {
-    let speaks = known("mail_version").is_some();
-    text.split("\n\n")
-        .filter(|block| {
-            let names = block
-                .lines()
-                .filter(|line| !line.starts_with('#'))
-                .filter_map(|line| line.split_once(" = "));
-            !speaks
-                || names
-                    .map(|(name, _)| name)
-                    .all(|name| known(name).is_some())
+impl Done {
+    fn new(options: &Options, change: &Change) -> Result<Done, Failure> {
+        let files = change.files.iter().map(|file| file.display().to_string());
+        Ok(Done {
+            changed: false,
+            wiring: options.apply.then(|| options.wiring.into()),
+            services: change.services.clone(),
+            files: files.collect(),
+            diff: change.diff.clone(),
+            undo: options.apply.then(|| change.undo.display().to_string()),
+            notes: change.notes.clone(),
+            doctor: Vec::new(),
+            next: match change.is_any() {
+                true => change.reload()?,
+                false => String::new(),
+            },
         })
-        .collect::<Vec<_>>()
-        .join("\n\n")
-        .trim_end()
-        .to_owned()
+    }
+
+    /// What somebody reads before saying yes.
+    fn show_before(&self, output: &mut Output) {
+        if !self.diff.is_empty() {
+            output.text("diff", &self.diff);
+            output.text("", "");
+        }
+        for note in &self.notes {
+            output.say("note", note);
+        }
+        for found in &self.doctor {
+            output.say("doctor will still find", found);
+        }
+    }
 }
 
-/// What Postfix says of itself; `None` where there is no Postfix, or it does not know the name.
-fn postconf(arguments: &[&str]) -> Option<String> {
-    let output = process::Command::new("postconf")
-        .args(arguments)
-        .output()
-        .ok()?;
-    let text = String::from_utf8(output.stdout).ok()?;
-    let text = text.trim();
-    (output.status.success() && !text.is_empty()).then(|| text.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::load::parse;
-
-    const ALL: [Wiring; 4] = [
-        Wiring::AuthMilter,
-        Wiring::Milter,
-        Wiring::AuthPolicy,
-        Wiring::Policy,
-    ];
-
-    #[test]
-    fn each_wiring_asks_what_its_name_says() {
-        for wiring in ALL {
-            let word = wiring.to_possible_value().unwrap().get_name().to_owned();
-            assert_eq!(wiring.asks(AUTH), word.starts_with("auth"), "{word}");
-            assert_eq!(wiring.asks(MILTER), word.contains("milter"), "{word}");
-            assert_eq!(wiring.asks(POLICY), word.contains("policy"), "{word}");
+impl Shown for Done {
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        let mut fields = Vec::new();
+        fields.push(("changed", super::word::yes_or_no(self.changed)));
+        if let Some(wiring) = self.wiring {
+            fields.push(("wiring", wiring.name().to_owned()));
         }
-    }
-
-    #[test]
-    fn addresses_are_those_that_postfix_finds() {
-        let queue = Path::new("/var/spool/postfix");
-        let unix = |path: &str| Endpoint::Unix(path.into());
-        let below = unix("/var/spool/postfix/outgate/auth.sock");
-        assert_eq!(
-            address(&below, queue, "auth").unwrap(),
-            "unix:outgate/auth.sock"
-        );
-        let inet: Endpoint = "inet:127.0.0.1:9999".parse().unwrap();
-        assert_eq!(
-            address(&inet, queue, "auth").unwrap(),
-            "inet:127.0.0.1:9999"
-        );
-        let outside = unix("/run/outgate/auth.sock");
-        assert_eq!(
-            address(&outside, queue, "auth").unwrap(),
-            "unix:/run/outgate/auth.sock"
-        );
-        let error = address(&Endpoint::Off, queue, "auth").unwrap_err();
-        assert!(error.contains("listen.auth is switched off"), "{error}");
-    }
-
-    #[test]
-    fn sockets_outside_the_queue_directory_need_services_without_chroot() {
-        let text = "[listen]\nauth = \"unix:/run/og/a\"\npolicy = \"unix:/run/og/p\"\nmilter = \"unix:/run/og/m\"\n";
-        let configured = parse(text, "f").unwrap();
-        for wiring in ALL {
-            let lines = config(wiring, &configured).unwrap();
-            assert!(!lines.contains(CHROOTED), "{lines}");
-            assert!(lines.contains("/run/og/"), "{lines}");
+        fields.push(("services", self.services.join(", ")));
+        if !self.files.is_empty() {
+            fields.push(("files", self.files.join(", ")));
         }
-    }
-
-    #[test]
-    fn every_address_is_filled_in() {
-        let text = "[listen]\nauth = \"inet:127.0.0.1:1\"\npolicy = \"inet:127.0.0.1:2\"\nmilter = \"inet:127.0.0.1:3\"\n";
-        let configured = parse(text, "f").unwrap();
-        for wiring in ALL {
-            let lines = config(wiring, &configured).unwrap();
-            assert!(!lines.contains(".sock"), "{lines}");
+        if let Some(undo) = self.undo.clone().filter(|_| self.changed) {
+            fields.push((
+                "kept",
+                format!("{undo} (back: outgate postfix config --undo)"),
+            ));
         }
-    }
-
-    #[test]
-    fn settings_that_this_postfix_does_not_know_are_left_out() {
-        let old = |name: &str| (name != "cleanup_replace_stray_cr_lf").then(String::new);
-        let lines = known_settings(MAIN, old);
-        assert!(lines.contains("message_reject_characters = \\0"));
-        assert!(!lines.contains("cleanup_replace_stray_cr_lf"));
-        assert!(!lines.contains("A lone CR"));
-        // Without a Postfix to ask, all are shown.
-        assert_eq!(known_settings(MAIN, |_| None), MAIN.trim_end());
+        if !self.next.is_empty() && self.changed {
+            fields.push(("now", self.next.clone()));
+        }
+        fields
     }
 }

@@ -8,8 +8,8 @@ pub mod facts;
 pub mod finding;
 pub mod look;
 pub mod postfix;
-mod wiring;
+pub mod wiring;
 
-pub use checks::{examine, needs_dns};
+pub use checks::{examine, has_nul, needs_dns};
 pub use facts::Facts;
 pub use finding::{Finding, Severity};

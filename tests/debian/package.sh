@@ -1,134 +1,229 @@
 #!/bin/sh
-# The Debian package from the first install to the purge, in a throw-away Debian beside a Postfix that is
-# installed there. Neither this host's files nor its network see anything of it.
+# The Debian package from the first install to the purge, in a throw-away Debian beside the Postfix of that release,
+# as an administrator would go: install, wire, send, upgrade while mail goes on, downgrade, remove, install again,
+# purge. systemd is not process 1 there: its part (holding the sockets, restarting the daemon) is played by holder.py.
 #
-# usage: tests/package.sh [SUITE]        Debian's or Ubuntu's name of a release; bookworm if none is given
+# usage: tests/debian/package.sh [SUITE [DEB]]     SUITE: bookworm (default), trixie, jammy or noble
+#                                                  DEB: a package that is there; without it one is built
 set -eu
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
+. tests/debian/root.sh
 suite=${1:-bookworm}
-
-[ "$(id -u)" = 0 ] || {
-  echo "package: a throw-away Debian needs root: run this as root" >&2
-  exit 1
-}
-tests/setup.sh mmdebstrap lintian systemd man-db binutils iproute2
-
-work=$PWD/target/package
-root=$work/$suite
-mkdir -p "$work"
-mounts() {
-  for place in dev/pts dev proc; do
-    if mountpoint -q "$root/$place"; then umount -l "$root/$place"; fi
-  done
-}
-end() {
-  status=$?
-  [ "$status" = 0 ] || echo "package: FAILED, at step: $step" >&2
-  # Whatever still runs in there.
-  for process in /proc/[0-9]*; do
-    [ "$(readlink "$process/root" 2>/dev/null)" != "$root" ] || kill -9 "${process#/proc/}" 2>/dev/null || true
-  done
-  mounts
-  rm -rf "$root"
-  exit "$status"
-}
-step="the throw-away Debian"
-trap end EXIT
-trap 'exit 130' INT TERM HUP
+work=$PWD/target/package-$suite
+step=
+began=$(date +%s)
 
 say() {
   step=$*
-  echo "package: $step"
+  echo "package: $(($(date +%s) - began)) s: $step"
 }
-inside() { unshare -n chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive "$@"; }
-# Commands beside the daemon share its network.
-beside() { nsenter -t "$keeper" -n chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"; }
-as_outgate() { beside setpriv --reuid outgate --regid outgate --init-groups "$@"; }
-is() {
-  [ "$1" = "$2" ] || {
-    echo "package: expected $2, found: $1" >&2
-    exit 1
-  }
+end() {
+  status=$?
+  trap - EXIT
+  if [ "$status" != 0 ]; then
+    echo "package: FAILED on $suite, at: $step" >&2
+    for log in "$room"/var/log/outgate.log "$room"/var/log/mail.log; do
+      if [ -s "$log" ]; then
+        echo "--- ${log#"$room"}" >&2
+        tail -n 25 "$log" >&2
+      fi
+    done
+  fi
+  room_close
+  rm -rf "$work"
+  exit "$status"
 }
+fail() {
+  echo "package: $*" >&2
+  exit 1
+}
+is() { [ "$1" = "$2" ] || fail "expected: $2, found: $1"; }
 has() {
   case "$1" in
     *"$2"*) ;;
-    *)
-      echo "package: expected $2 in: $1" >&2
-      exit 1
-      ;;
+    *) fail "expected: $2, in: $1" ;;
+  esac
+}
+lacks() {
+  case "$1" in
+    *"$2"*) fail "not expected: $2, in: $1" ;;
   esac
 }
 mode() { inside stat -c '%a %U:%G' "$1"; }
+apt() { inside apt-get -q -y --allow-downgrades -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1; }
+version() { inside dpkg-query -W -f '${db:Status-Abbrev} ${Version}' outgate; }
+wiring() { inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf | md5sum'; }
+started() { grep -c '^ready' "$room/var/log/outgate.log" || true; }
 
-say "build"
-deb=$(packaging/deb.sh)
-next=$work/next.deb
-# The same program as a later version, for the upgrade.
-packaging/deb.sh --next >"$work/next.path"
-mv "$(cat "$work/next.path")" "$next"
+# as_made MODE...: what the package gives out, whoever installed it before.
+as_made() {
+  is "$(mode /etc/outgate/outgate.toml)" "640 root:outgate"
+  is "$(mode /var/lib/outgate)" "700 outgate:outgate"
+  is "$(mode /var/spool/postfix/outgate)" "2750 outgate:postfix"
+}
 
-say "lintian"
+# send PORT ADDRESS SENDER PASSWORD: the session, from that address of loopback.
+send() {
+  tls=--tls
+  [ "$1" != 465 ] || tls=--tls-on-connect
+  inside swaks --server 127.0.0.1 --port "$1" --local-interface "$2" "$tls" --auth PLAIN --auth-user shop --auth-password "$4" \
+    --from "$3" --to friend@elsewhere.example --timeout 20 2>&1 </dev/null || true
+}
+
+# The daemon with sockets of its own, as it is where there is no systemd.
+daemon_alone() {
+  before=$(started)
+  inside_as outgate sh -c 'outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
+  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
+}
+# The same with sockets that are held for it, and a new one whenever it ends.
+daemon_held() {
+  before=$(started)
+  inside_as outgate sh -c '/root/holder.py /var/spool/postfix/outgate outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
+  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
+}
+daemon_ends() {
+  inside pkill -TERM -o -u outgate
+  room_wait '! pgrep -u outgate'
+}
+# What systemctl restart does.
+daemon_restarts() {
+  before=$(started)
+  inside pkill -TERM -x -u outgate outgate
+  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
+}
+
+# other FILE VERSION [EDIT]: the same program as another version, after EDIT in its unpacked tree.
+other() {
+  rm -rf "$work/tree"
+  dpkg-deb --raw-extract "$deb" "$work/tree"
+  sed -i "s/^Version: .*/Version: $2/" "$work/tree/DEBIAN/control"
+  (cd "$work/tree" && eval "${3:-:}")
+  dpkg-deb --root-owner-group -Znone --build "$work/tree" "$work/$1" >/dev/null
+}
+
+say "build and lintian"
+root_ready
+tests/setup.sh lintian shellcheck binutils
+deb=${2:-$(packaging/deb.sh)}
+[ -s "$deb" ] || fail "no package at $deb"
+trap end EXIT
+rm -rf "$work"
+mkdir -p "$work"
 lintian --allow-root --fail-on error,warning "$deb"
-
-say "manual pages and units"
-for page in target/manual/man*/*; do
-  complaints=$(MANROFFSEQ='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
-  is "$complaints" ""
-done
+shellcheck -x -S warning packaging/deb.sh packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm tests/debian/*.sh
+other next.deb 9.0.0-1 'echo "# a later sample" >>etc/outgate/outgate.toml'
+other broken.deb 9.0.1-1 'printf "#!/bin/sh\nexit 1\n" >DEBIAN/preinst; chmod 755 DEBIAN/preinst'
 
 say "a throw-away $suite"
-mounts
-rm -rf "$root"
-mmdebstrap --quiet --mode=root --variant=apt \
-  --include=adduser,postfix,swaks,libnet-ssleay-perl,openssl,systemd,procps,man-db,python3-minimal "$suite" "$root"
-printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
-chmod 755 "$root/usr/sbin/policy-rc.d"
-mount -t proc proc "$root/proc"
-mount -t devtmpfs dev "$root/dev" 2>/dev/null || mount --bind /dev "$root/dev"
+root_make "$suite" sqlite3
+room_open
+cp "$deb" "$room/root/this.deb"
+cp "$work/next.deb" "$work/broken.deb" tests/debian/holder.py "$room/root/"
+: >"$room/var/log/outgate.log"
+chmod 666 "$room/var/log/outgate.log"
+chmod 711 "$room/root"
+this=$(dpkg-deb -f "$deb" Version)
 
 say "install"
-cp "$deb" "$root/root/outgate.deb"
-cp "$next" "$root/root/next.deb"
-before=$(inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf 2>/dev/null | md5sum')
-inside dpkg -i /root/outgate.deb
-is "$(mode /etc/outgate/outgate.toml)" "640 root:outgate"
-is "$(mode /var/lib/outgate)" "700 outgate:outgate"
-is "$(mode /var/spool/postfix/outgate)" "2750 outgate:postfix"
-is "$(inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf 2>/dev/null | md5sum')" "$before"
-inside systemd-analyze verify /usr/lib/systemd/system/outgate.service
-exposure=$(inside systemd-analyze security --offline=true --threshold=20 /usr/lib/systemd/system/outgate.service | tail -1)
-echo "package: $exposure"
-inside man outgate >/dev/null
-inside outgate --version
-
-say "the installed daemon beside the installed Postfix"
-mkfifo "$work/keep"
-unshare -n sh -c "ip link set lo up; exec sleep 3600" &
-keeper=$!
-inside openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=test -keyout /etc/ssl/private/t.key -out /etc/ssl/t.crt 2>/dev/null
-start_daemon() {
-  as_outgate outgate serve >"$work/out" 2>>"$work/log" &
-  daemon=$!
-  for _ in $(seq 300); do
-    ! grep -q '^ready' "$work/out" || return 0
-    sleep 0.1
-  done
-  cat "$work/log" >&2
-  exit 1
-}
-: >"$work/log"
-start_daemon
-as_outgate outgate domain add example.com --trusted >/dev/null
-as_outgate sh -c 'echo correct-horse | outgate user add shop --allow example.com --quota 100/day --password-stdin' >/dev/null
-beside sh -c 'postconf -e compatibility_level=3.6 myhostname=mail.example.com mydestination= inet_interfaces=loopback-only \
-  default_transport=discard: local_transport=discard: maillog_file=/dev/stdout smtpd_tls_cert_file=/etc/ssl/t.crt smtpd_tls_key_file=/etc/ssl/private/t.key 2>/dev/null'
-beside sh -c 'outgate postfix config >/root/lines'
-beside sh -c 'sed -n "/^smtpd_/p; /^cleanup_/p; /^message_reject/p; /^[a-z_]* =/p" /root/lines >>/etc/postfix/main.cf; sed -n "/^submission/,\$p" /root/lines >>/etc/postfix/master.cf'
-beside postfix check
-beside postfix start-fg >"$work/mail.log" 2>&1 &
-send() { beside swaks --server 127.0.0.1:587 --tls --auth PLAIN --auth-user shop --auth-password correct-horse --from "$1" --to friend@elsewhere.example 2>&1 || true; }
-for _ in $(seq 100); do
-  ! beside sh -c 'exec 3<>/dev/tcp/127.0.0.1/587' 2>/dev/null || break
-  sleep 0.1
+stock=$(wiring)
+has "$(apt install ./this.deb)" "nothing asks it yet"
+is "$(version)" "ii  $this"
+as_made
+is "$(wiring)" "$stock"
+is "$(inside dpkg --verify outgate)" ""
+has "$(inside outgate --version)" "outgate ${this%-*}"
+inside outgate check-config >/dev/null
+for file in postfix/auth-milter.master.cf fail2ban/outgate.conf logcheck/outgate grafana/outgate.json prometheus/alerts.yml; do
+  [ -s "$room/usr/share/doc/outgate/examples/$file" ] || fail "no example $file"
 done
+for file in bash-completion/completions/outgate zsh/vendor-completions/_outgate fish/vendor_completions.d/outgate.fish; do
+  [ -s "$room/usr/share/$file" ] || fail "no completion $file"
+done
+bash -n "$room/usr/share/bash-completion/completions/outgate"
+
+say "manual pages and units"
+complaints=$(inside sh -c 'for page in /usr/share/man/man[158]/outgate*; do
+  MANROFFSEQ= MANWIDTH=80 man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null; done')
+is "$complaints" ""
+for page in "8 outgate" "5 outgate.toml" "1 outgate-user" "1 outgate-domain" "1 outgate-postfix"; do
+  inside man -w $page >/dev/null
+done
+inside systemd-analyze verify /usr/lib/systemd/system/outgate.service
+exposure=$(inside systemd-analyze security --offline=true --threshold=20 outgate.service | tail -n 1)
+has "$exposure" "Overall exposure level"
+echo "package: $exposure"
+
+say "wire Postfix"
+daemon_alone
+inside sh -e -c '
+  postconf -e default_transport=discard:
+  outgate postfix config >lines
+  sed "/^submission/,\$d" lines | grep " = " | while read -r line; do postconf -e "$line"; done
+  sed -n "/^submission/,\$p" lines >>/etc/postfix/master.cf
+  postfix check'
+has "$(inside grep -E '^(submission|smtp) +inet +n +- +y' /etc/postfix/master.cf)" submission
+room_postfix
+inside outgate domain add example.com --trusted >/dev/null
+echo correct-horse | inside outgate user add shop --allow example.com --ip 127.0.0.1 --ip ::1 --quota 1000/day --password-stdin >/dev/null
+
+say "mail, with the daemon's own sockets"
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+has "$(send 465 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+has "$(send 587 127.0.0.2 news@example.com correct-horse)" "535 5.7.8 Error: authentication failed: IP not authorized"
+has "$(send 587 127.0.0.1 news@example.com wrong-horse)" "535 5.7.8 Error: authentication failed: Authentication failed"
+has "$(send 587 127.0.0.1 ceo@bank.example correct-horse)" "550 5.7.1 [ACL] Blocked"
+is "$(inside outgate doctor 2>&1)" "nothing wrong was found"
+# What came out of Postfix is what was charged.
+used() { inside outgate --json quota show shop | sed 's/.*"used":\([0-9]*\).*/\1/'; }
+room_wait '[ $(grep -c "status=sent" /var/log/mail.log) = 2 ]'
+is "$(used)" 2
+daemon_ends
+
+say "the same with held sockets"
+daemon_held
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+daemon_restarts
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+is "$(used)" 4
+
+say "upgrade while mail goes on"
+inside sh -c 'echo "# my own line" >>/etc/outgate/outgate.toml'
+inside sh -c 'while ! [ -e enough ]; do
+    swaks --server 127.0.0.1 --port 587 --tls --auth PLAIN --auth-user shop --auth-password correct-horse \
+      --from news@example.com --to friend@elsewhere.example --timeout 60 >session 2>&1
+    grep -q "Ok: queued as" session && echo accepted >>sent || cat session >>troubled
+  done </dev/null >/dev/null 2>&1 &'
+room_wait '[ $(grep -c . sent) -ge 2 ]'
+has "$(apt -o Dpkg::Options::=--force-confold install ./next.deb)" "Setting up outgate (9.0.0-1)"
+daemon_restarts
+held=$(inside grep -c . sent)
+room_wait "[ \$(grep -c . sent) -ge $((held + 3)) ]"
+inside touch enough
+room_wait '! pgrep swaks'
+[ ! -e "$room/root/troubled" ] || fail "mail was refused during the upgrade: $(cat "$room/root/troubled")"
+accepted=$((4 + $(inside grep -c . sent)))
+room_wait "[ \$(grep -c 'status=sent' /var/log/mail.log) -ge $accepted ]"
+is "$(used)" "$accepted"
+is "$(version)" "ii  9.0.0-1"
+as_made
+inside grep -q '^# my own line' /etc/outgate/outgate.toml
+inside grep -q '^# a later sample' /etc/outgate/outgate.toml.dpkg-dist
+echo "package: $accepted messages, none lost, none charged twice"
+
+say "an upgrade that fails leaves what was there"
+if apt install ./broken.deb >"$work/broken.log"; then fail "a package whose preinst fails was installed"; fi
+is "$(version)" "ii  9.0.0-1"
+is "$(inside dpkg --audit)" ""
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+
+say "downgrade"
+has "$(apt install ./this.deb)" "downgrading outgate"
+is "$(version)" "ii  $this"
+daemon_restarts
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+daemon_ends
+inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version = 9000' >/dev/null
+if inside_as outgate outgate serve >"$work/newer.log" 2>&1; then fail "the store of a later version was taken"; fi
+cat "$work/newer.log"
+inside_as outgate outgate user list || true

@@ -59,8 +59,8 @@ fn nul(wired: &Wired<'_>, cleanup: Option<&Service>) -> Option<Finding> {
     })
 }
 
-/// Postfix reads C escapes there: `\0`, `\000`.
-fn has_nul(characters: &str) -> bool {
+/// Whether `message_reject_characters` has NUL. Postfix reads C escapes there: `\0`, `\000`.
+pub fn has_nul(characters: &str) -> bool {
     let mut rest = characters;
     while let Some(at) = rest.find('\\') {
         let after = rest.get(at + 1..).unwrap_or_default();

@@ -16,6 +16,7 @@ mod services;
 mod sockets;
 mod store;
 
+pub use message::has_nul;
 pub use people::needs_dns;
 
 use super::facts::{Facts, NoPostfix};

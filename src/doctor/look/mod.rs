@@ -4,7 +4,7 @@
 
 mod files;
 mod machine;
-mod postconf;
+pub mod postconf;
 mod store;
 
 use std::path::{Path, PathBuf};

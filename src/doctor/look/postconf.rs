@@ -30,7 +30,8 @@ pub fn read(directory: Option<&Path>) -> Result<Postfix, NoPostfix> {
     })
 }
 
-fn ask(directory: Option<&PathBuf>, arguments: &[&str]) -> Result<String, NoPostfix> {
+/// What `postconf` prints for these arguments; its last words where it fails.
+pub fn ask(directory: Option<&PathBuf>, arguments: &[&str]) -> Result<String, NoPostfix> {
     for program in PROGRAMS {
         let mut command = Command::new(program);
         if let Some(directory) = directory {

@@ -45,6 +45,17 @@ impl Postfix {
         expand::expand(&find(name).unwrap_or_default(), &find)
     }
 
+    /// The same as it is written, `$name` unexpanded.
+    pub fn raw_for<'a>(&'a self, service: &'a Service, name: &str) -> &'a str {
+        let own = service.options.get(name).map(String::as_str);
+        own.or_else(|| self.settings.get(name)).unwrap_or_default()
+    }
+
+    /// A service by the name and type that `postconf` calls it by.
+    pub fn service(&self, id: &str) -> Option<&Service> {
+        self.services.iter().find(|service| service.id() == id)
+    }
+
     /// The directory that relative socket paths start from, and that chroots go to.
     pub fn queue(&self) -> PathBuf {
         match self.value("queue_directory") {

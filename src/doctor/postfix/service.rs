@@ -19,12 +19,19 @@ pub struct Service {
     pub command: String,
     /// `-o name=value`, by name.
     pub options: BTreeMap<String, String>,
+    /// The whole line as `postconf -M` prints it, one space between words.
+    pub line: String,
 }
 
 impl Service {
     /// As `postconf` calls it.
     pub fn id(&self) -> String {
         format!("{}/{}", self.name, self.kind)
+    }
+
+    /// The fifth column as it is written: `y`, `n`, or `-` for the default.
+    pub fn chroot_column(&self) -> &str {
+        self.line.split(' ').nth(4).unwrap_or("-")
     }
 
     /// Whether it speaks SMTP with clients.
@@ -99,6 +106,7 @@ fn service(line: &str, settings: &Settings) -> Option<Service> {
         },
         command: command.rsplit('/').next().unwrap_or(command).to_owned(),
         options: BTreeMap::new(),
+        line: line.split_whitespace().collect::<Vec<_>>().join(" "),
     })
 }
 

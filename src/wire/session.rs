@@ -1,0 +1,196 @@
+//! One change of a Postfix configuration, from the first look to the last check.
+//!
+//! Everything happens in a copy. The files are put in place when the copy is right and the operator has
+//! agreed: that is [`Change`]'s.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+
+use super::change::Change;
+use super::copy::{Copy, MAIN, MASTER, Original};
+use super::failed::Failed;
+use super::plan::{self, Plan, Wish};
+use super::record::{Prints, Record, place_of, print};
+use super::{postconf, undo};
+use crate::config::Config;
+use crate::doctor::postfix::Postfix;
+
+/// A configuration, a copy of it, and nobody else who changes it at the same time.
+pub struct Session {
+    /// Postfix's configuration directory.
+    pub(super) directory: PathBuf,
+    /// As it was named; `None`: Postfix's own idea.
+    named: Option<PathBuf>,
+    pub(super) copy: Copy,
+    main: Original,
+    master: Original,
+    /// What was known before.
+    pub(super) record: Option<Record>,
+    _lock: File,
+}
+
+impl Session {
+    /// Looks at a configuration directory, or at the one that Postfix uses by itself.
+    pub fn open(named: Option<&Path>) -> Result<Session, Failed> {
+        let directory = match named {
+            Some(directory) => directory.to_owned(),
+            None => PathBuf::from(postconf::directory()?),
+        };
+        let directory = fs::canonicalize(&directory)
+            .map_err(|error| Failed::io("look at", &directory, &error))?;
+        let lock =
+            File::open(&directory).map_err(|error| Failed::io("look at", &directory, &error))?;
+        // Where there are no locks, the files are compared again before they are replaced.
+        let locked = flock(&lock, FlockOperation::NonBlockingLockExclusive);
+        if locked == Err(Errno::WOULDBLOCK) {
+            return Err(Failed::temporary(
+                format!("another outgate is changing {}", directory.display()),
+                "wait for it, then try again",
+            ));
+        }
+        let (main, master) = (
+            Original::read(&directory, MAIN)?,
+            Original::read(&directory, MASTER)?,
+        );
+        let copy = Copy::make(&[&main, &master])?;
+        Ok(Session {
+            record: Record::load(&directory)?,
+            named: named.map(|_| directory.clone()),
+            directory,
+            copy,
+            main,
+            master,
+            _lock: lock,
+        })
+    }
+
+    /// The copy, as `postconf` shows it.
+    pub(super) fn read(&self) -> Result<Postfix, Failed> {
+        let mut postfix = postconf::read(self.copy.path())?;
+        postfix.directory.clone_from(&self.named);
+        Ok(postfix)
+    }
+
+    /// Both files.
+    pub(super) fn originals(&self) -> [&Original; 2] {
+        [&self.main, &self.master]
+    }
+
+    /// Whether both files are as outgate left or found them.
+    fn is_untouched(&self, record: &Record) -> bool {
+        record.exact && record.main.know(&self.main.bytes) && record.master.know(&self.master.bytes)
+    }
+
+    /// Takes back what a record says, in the copy.
+    fn take_back(&self, record: &Record) -> Result<(), Failed> {
+        if self.is_untouched(record) {
+            for original in self.originals() {
+                let bytes = Record::before(&self.directory, original.name)?;
+                self.copy.write(original.name, &bytes)?;
+            }
+            return Ok(());
+        }
+        let copies = place_of(&self.directory).display().to_string();
+        let edits = undo::back(record, &self.read()?, &copies)?;
+        postconf::edit(self.copy.path(), &edits)
+    }
+
+    /// Makes a wiring ready.
+    pub fn apply(self, config: &Config, wish: &Wish, now: Timestamp) -> Result<Change, Failed> {
+        let old = self.record.clone();
+        let before = match &old {
+            Some(_) => [
+                Record::before(&self.directory, MAIN)?,
+                Record::before(&self.directory, MASTER)?,
+            ],
+            None => [self.main.bytes.clone(), self.master.bytes.clone()],
+        };
+        let exact = old.as_ref().is_none_or(|record| self.is_untouched(record));
+        let mut edits = Vec::new();
+        let mut services = Vec::new();
+        if let Some(record) = &old {
+            if record.wiring == wish.wiring {
+                edits.clone_from(&record.edits);
+                services.clone_from(&record.services);
+            } else {
+                // One wiring takes the place of another; it does not come on top.
+                self.take_back(record)?;
+            }
+        }
+        let plan = plan::make(&self.read()?, config, wish)?;
+        postconf::edit(self.copy.path(), &plan.edits)?;
+        let Plan {
+            edits: new,
+            notes,
+            services: wired,
+        } = plan;
+        let [main, master] = [self.copy.read(MAIN)?, self.copy.read(MASTER)?];
+        services.extend(wired);
+        services.sort();
+        services.dedup();
+        let mut record = Record {
+            time: now,
+            wiring: wish.wiring,
+            services: services.clone(),
+            edits,
+            exact,
+            main: Prints {
+                before: print(&before[0]),
+                after: print(&main),
+            },
+            master: Prints {
+                before: print(&before[1]),
+                after: print(&master),
+            },
+        };
+        record.merge(new);
+        record.refresh(&self.read()?);
+        self.change(Some(record), before, notes, services)
+    }
+
+    /// Makes the way back ready.
+    pub fn undo(self) -> Result<Change, Failed> {
+        let Some(record) = self.record.clone() else {
+            return Err(Failed::refused(
+                format!(
+                    "there is nothing to undo: outgate has no record of a change in {}",
+                    self.directory.display()
+                ),
+                "a wiring that was made by hand is taken out by hand",
+            ));
+        };
+        self.take_back(&record)?;
+        self.change(None, [Vec::new(), Vec::new()], Vec::new(), record.services)
+    }
+
+    fn change(
+        self,
+        record: Option<Record>,
+        before: [Vec<u8>; 2],
+        notes: Vec<String>,
+        services: Vec<String>,
+    ) -> Result<Change, Failed> {
+        let (mut diff, mut files) = (String::new(), Vec::new());
+        for original in self.originals() {
+            let new = self.copy.read(original.name)?;
+            if new != original.bytes {
+                diff.push_str(&original.diff(&new));
+                files.push(original.path.clone());
+            }
+        }
+        Ok(Change {
+            undo: place_of(&self.directory),
+            record,
+            before,
+            notes,
+            services,
+            diff,
+            files,
+            session: self,
+        })
+    }
+}
