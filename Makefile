@@ -47,9 +47,11 @@ stage-docs:
 stage-licences:
 	@tests/deny.sh
 
+# Builds the package, and takes it through its life in a throw-away Debian 12.
 stage-package:
-	@tests/debian/package.sh bookworm
+	@tests/debian/package.sh
 
+# Does what the book shows, page by page.
 stage-book:
 	@tests/debian/book.sh
 

@@ -3,7 +3,7 @@
 #
 #   . tests/debian/root.sh
 #   root_make bookworm [PACKAGE ...]     the bare root, kept below target/debian-roots for a week
-#   room_open                            a copy of it to spoil: own network, processes, mounts and host name
+#   room_open                            a copy of it to spoil ($root may be layers, upper:lower): own network, processes, mounts and host name
 #   inside CMD ...                       runs there as root; standard input and output are the caller's
 #   inside_as USER CMD ...               the same as another user
 #   room_postfix                         starts Postfix as its own start script does; the log is /var/log/mail.log
@@ -119,7 +119,7 @@ root_sweep() {
 
 # room_open: sets $room. One room at a time.
 room_open() {
-  [ -z "$room_keeper" ] || room_close
+  if [ -n "$room_keeper" ]; then room_close; fi
   room_place=$root_store/room.$$
   rm -rf "$room_place"
   mkdir -p "$room_place/upper" "$room_place/work" "$room_place/tree"
@@ -133,8 +133,10 @@ set -e
 root=$1 place=$2 name=$3
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$place/upper,workdir=$place/work" "$place/tree" || {
-  # A file system that overlays cannot be made on: a copy.
-  cp -a "$root/." "$place/upper"
+  # A file system that overlays cannot be made on: a copy, from the lowest layer up.
+  layers=
+  for layer in $(printf %s "$root" | tr : ' '); do layers="$layer $layers"; done
+  for layer in $layers; do cp -a "$layer/." "$place/upper"; done
   mount --bind "$place/upper" "$place/tree"
 }
 cd "$place/tree"
@@ -188,7 +190,6 @@ room_wait_root() {
 }
 
 room_close() {
-  room_status=$?
   if [ -n "${room_holder:-}" ]; then
     # Process 1 itself too: systemd-nspawn does not take its own with it.
     kill -9 "$room_holder" $room_keeper 2>/dev/null || true
@@ -198,7 +199,6 @@ room_close() {
     room=
   fi
   if [ -n "${room_place:-}" ]; then rm -rf --one-file-system "$room_place"; fi
-  return "$room_status"
 }
 
 inside() {
