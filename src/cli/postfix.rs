@@ -11,9 +11,10 @@ use super::host::Host;
 use super::output::{Output, Shown};
 use crate::doctor::look::{self, Places, postconf};
 use crate::doctor::{Finding, examine};
+use crate::wire::change::Change;
 use crate::wire::lines;
 use crate::wire::plan::Wish;
-use crate::wire::session::{Change, Session};
+use crate::wire::session::Session;
 use crate::wire::wiring;
 
 /// What is wired to what.
@@ -157,6 +158,7 @@ impl Options {
             done.show_before(output);
         }
         if change.is_any() && !self.dry_run {
+            change.is_permitted()?;
             if !self.yes && !output.ask("Change these files?") {
                 return Err(Failure::refused("nothing was changed", ""));
             }
@@ -166,6 +168,9 @@ impl Options {
                 change.run_reload()?;
                 done.next = String::new();
             }
+        } else if self.undo && !self.dry_run {
+            // The files are as they were: what is left is a record of nothing.
+            change.make()?;
         }
         output.show(&done);
         Ok(Exit::Done)

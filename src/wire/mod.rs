@@ -5,6 +5,9 @@
 //! [`record`] is what [`undo`] goes by. Every edit is `postconf`'s own. Judges nobody's mail, and
 //! never makes Postfix read its files again by itself.
 
+pub mod change;
+mod choice;
+mod copy;
 pub mod edit;
 pub mod failed;
 pub mod lines;

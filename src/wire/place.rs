@@ -97,15 +97,39 @@ fn on_a_terminal(command: &mut Command) -> io::Result<(bool, String)> {
     // EIO: the last of them has closed it.
     let _ = File::from(ours).take(64 * 1024).read_to_end(&mut said);
     let status = child.wait()?;
-    let said = String::from_utf8_lossy(&said);
-    let lines: Vec<_> = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let said = match lines.as_slice() {
+    Ok((status.success(), gist(&String::from_utf8_lossy(&said))))
+}
+
+/// What ended it, among all the warnings; else what it said last.
+fn gist(said: &str) -> String {
+    let mut lines: Vec<&str> = Vec::new();
+    for line in said.lines().map(str::trim) {
+        if !line.is_empty() && !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    let ends = |line: &&str| line.contains("fatal:") || line.contains("error:");
+    let mut telling: Vec<&str> = lines.iter().copied().filter(ends).collect();
+    if telling.is_empty() {
+        telling = lines.iter().rev().take(3).rev().copied().collect();
+    }
+    match telling.as_slice() {
         [] => "it says nothing here; see the mail log".to_owned(),
         lines => lines.join("; "),
-    };
-    Ok((status.success(), said))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gist;
+
+    #[test]
+    fn the_gist_of_what_postfix_says() {
+        assert_eq!(
+            gist("w: warning: a\r\nw: warning: a\r\np: fatal: b\r\n"),
+            "p: fatal: b"
+        );
+        assert_eq!(gist("1\n2\n\n3\n4\n"), "2; 3; 4");
+        assert_eq!(gist(""), "it says nothing here; see the mail log");
+    }
 }

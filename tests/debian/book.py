@@ -353,9 +353,11 @@ def check(command, status, output, examples):
 def do(command, text, shell, examples, aloud):
     end = time.monotonic() + LATE
     while True:
+        began = time.monotonic()
         status, output = shell.run(text)
         if aloud:
-            print(f"{'#' if command.user == 'root' else '$'} {text}\n{output}= {status}\n", file=sys.stderr)
+            took = time.monotonic() - began
+            print(f"{'#' if command.user == 'root' else '$'} {text}\n{output}= {status}, {took:.1f} s\n", file=sys.stderr)
         try:
             return check(command, status, output, examples)
         except Wrong:

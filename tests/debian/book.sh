@@ -42,6 +42,7 @@ stock() {
       apt-get -qq -y --download-only --no-install-recommends -o APT::Keep-Downloaded-Packages=true install adduser "$@"
       # Rooms have no terminal to ask at, and a log without a syslog daemon.
       printf "APT::Install-Recommends false;\nAPT::Get::Assume-Yes true;\nDpkg::Use-Pty false;\n" >/etc/apt/apt.conf.d/90room
+      echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/room
       useradd --create-home --shell /bin/bash ann
       postconf -e maillog_file=/var/log/mail.log
       newaliases' sh $needs >"$root.log" 2>&1 || {
@@ -59,23 +60,24 @@ chrooted() {
   chroot "$place" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
-# The same with outgate installed, for the pages that begin with that. Made anew each time: the package is another one.
+# The same with outgate installed, for the pages that begin with that: a layer, made anew each time, as the package is another
+# one. root.sh clears away what bears such a name and has no living owner.
 installed() {
-  # root.sh clears away what bears such a name and has no living owner.
-  with=$root_store/room.installed.$$
-  trap 'rm -rf --one-file-system "$with"' EXIT
-  trap 'exit 130' INT TERM HUP
-  cp -a "$root" "$with"
-  cp "$deb" "$with/root/$name"
-  chrooted "$with" apt-get -qq install "/root/$name" >"$root_store/installed.log" 2>&1 </dev/null || {
-    cat "$root_store/installed.log" >&2
+  room_open
+  cp "$deb" "$room/root/$name"
+  inside apt-get -qq install "/root/$name" >"$room_place/apt" 2>&1 </dev/null || {
+    cat "$room_place/apt" >&2
     root_fail "could not install the package"
   }
+  with=$root_store/room.installed.$$
+  mv "$room_place/upper" "$with"
+  room_close
+  trap 'rm -rf --one-file-system "$with"' EXIT
 }
 
 name=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' "$deb")
 stock
 installed
-export BOOK_BARE="$root" BOOK_INSTALLED="$with" BOOK_DEB="$deb" BOOK_NAME="$name" BOOK_ALOUD="$aloud"
+export BOOK_BARE="$root" BOOK_INSTALLED="$with:$root" BOOK_DEB="$deb" BOOK_NAME="$name" BOOK_ALOUD="$aloud"
 echo "book: pages whose commands are run:"
 printf '%s\n' "$@" | xargs -P "$(nproc)" -n 1 tests/debian/book_page.sh || root_fail "these pages do not show what happens: see above"

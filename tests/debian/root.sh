@@ -3,7 +3,7 @@
 #
 #   . tests/debian/root.sh
 #   root_make bookworm [PACKAGE ...]     the bare root, kept below target/debian-roots for a week
-#   room_open                            a copy of it to spoil: own network, processes, mounts and host name
+#   room_open                            a copy of it to spoil ($root may be layers, upper:lower): own network, processes, mounts and host name
 #   inside CMD ...                       runs there as root; standard input and output are the caller's
 #   inside_as USER CMD ...               the same as another user
 #   room_postfix                         starts Postfix as its own start script does; the log is /var/log/mail.log
@@ -133,8 +133,10 @@ set -e
 root=$1 place=$2 name=$3
 mount --make-rprivate /
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$place/upper,workdir=$place/work" "$place/tree" || {
-  # A file system that overlays cannot be made on: a copy.
-  cp -a "$root/." "$place/upper"
+  # A file system that overlays cannot be made on: a copy, from the lowest layer up.
+  layers=
+  for layer in $(printf %s "$root" | tr : ' '); do layers="$layer $layers"; done
+  for layer in $layers; do cp -a "$layer/." "$place/upper"; done
   mount --bind "$place/upper" "$place/tree"
 }
 cd "$place/tree"

@@ -94,7 +94,8 @@ impl Host {
         self.dir.path().join(name)
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// outgate with the configuration of this host.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_outgate"));
         command.arg("-c").arg(self.path("outgate.toml")).args(args);
         command
