@@ -4,9 +4,12 @@
 # make bench  speed and memory against servers that do nothing
 # make fuzz   every fuzz target for SECONDS (30); not part of make test, which replays the seeds
 # make deb    the Debian package, in target/debian
+# make release  all of make test and more, then everything that is published, in target/release-files; publishes
+#             nothing. A clean tree and a CHANGELOG entry of this version are wanted; REHEARSAL=1 goes on without
+# FROM=STAGE  begins make test and make release at that stage
 # Targets install what they need on Debian (tests/setup.sh).
 
-.PHONY: all demo run test bench fuzz deb setup
+.PHONY: all demo run test bench fuzz deb setup release
 
 all:
 	cargo build
@@ -22,13 +25,31 @@ run:
 	cargo build
 	@tests/run.sh
 
+# The stages of make test, in this order. Each is a target of its own, `make stage-lint`, and the times of all are
+# printed at the end; `make test STAGES="lint tests"` takes some of them.
+STAGES = lint tests docs licences container
+
 test: setup
+	@tests/stages.sh test $(STAGES)
+
+.PHONY: stage-lint stage-tests stage-docs stage-licences stage-container
+stage-lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
-	@tests/setup.sh fail2ban pflogsumm
+
+stage-tests:
+	@tests/setup.sh fail2ban pflogsumm strace
 	cargo test
+
+stage-docs:
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
+
+stage-licences:
 	@tests/deny.sh
+
+# Skipped where no container engine answers.
+stage-container:
+	@tests/container.sh
 
 bench:
 	@tests/bench/run
@@ -40,3 +61,25 @@ fuzz:
 
 deb: setup
 	@packaging/deb.sh
+
+# What a release has beside make test: other suites, the second build, the long runs, and the files.
+RELEASE = ready $(STAGES) package-trixie package-noble reproduce restarts fuzz files
+
+release: setup
+	@tests/stages.sh release $(RELEASE)
+
+.PHONY: stage-ready stage-package-trixie stage-package-noble stage-reproduce stage-restarts stage-fuzz stage-files
+stage-ready stage-files:
+	@packaging/release.sh $(@:stage-%=%)
+
+stage-package-trixie stage-package-noble:
+	@tests/debian/package.sh $(@:stage-package-%=%)
+
+stage-reproduce:
+	@tests/debian/reproduce.sh "$$(packaging/deb.sh)"
+
+stage-restarts:
+	OUTGATE_TEST_RESTARTS=50 cargo test --test postfix restarts
+
+stage-fuzz:
+	@tests/fuzz/run $(SECONDS)

@@ -6,17 +6,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-version=3.8.0
-tools=${XDG_CACHE_HOME:-$HOME/.cache}/outgate-tools/cargo-deb-$version
-if ! [ -x "$tools/bin/cargo-deb" ]; then
-  echo "deb: building cargo-deb $version once, into $tools" >&2
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0 \
-    CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    cargo install --quiet --locked --version "$version" --root "$tools" --target-dir "$tools/build" cargo-deb >&2
-  rm -rf "$tools/build"
-fi
-
-SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
+tools=$(tests/tool.sh cargo-deb 3.8.0)
+SOURCE_DATE_EPOCH=$(packaging/epoch.sh)
 export SOURCE_DATE_EPOCH
 release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 home=${CARGO_HOME:-$HOME/.cargo}
@@ -35,7 +26,7 @@ outgate ($release-1) unstable; urgency=medium
  -- the outgate authors <postmaster@outgate.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 T
 
-"$tools/bin/cargo-deb" deb --no-build --fast --quiet --output target/debian/raw.deb >&2
+"$tools/cargo-deb" deb --no-build --fast --quiet --output target/debian/raw.deb >&2
 
 # cargo-deb writes no check sums for dpkg --verify: they are added here.
 tree=target/debian/tree

@@ -1,9 +1,12 @@
 //! Writes the manual pages and completions of the package into a directory: from the commands themselves and
-//! from the sample configuration, so that they say what is true.
+//! from the sample configuration, so that they say what is true. Beside them, `commands.md` of the book's reference.
 //!
 //! usage: cargo run --example manual DIRECTORY
 
 #![allow(clippy::print_stderr, reason = "a program for the build")]
+
+#[path = "commands.rs"]
+mod reference;
 
 use std::error::Error;
 use std::fs;
@@ -41,6 +44,8 @@ The sockets that Postfix connects to: mode 2750, group \fBpostfix\fR.
 configuration is wrong.
 .SH "SEE ALSO"
 \fBoutgate.toml\fR(5), \fBpostconf\fR(5), \fBmaster\fR(5)
+.PP
+The book, with a page for each reply that a client can read: \fI/usr/share/doc/outgate/book/src\fR
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,6 +59,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     commands(directory)?;
     fs::write(directory.join("man5/outgate.toml.5"), configuration())?;
+    fs::write(
+        directory.join("commands.md"),
+        reference::page(outgate::cli::command()),
+    )?;
     let mut command = outgate::cli::command();
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         generate_to(shell, &mut command, "outgate", directory)?;
@@ -63,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// outgate(8), and a page in section 1 for each command and each group of them.
 fn commands(directory: &Path) -> Result<(), Box<dyn Error>> {
-    let mut command = outgate::cli::command();
+    // The release alone: a page of the same words is the same page.
+    let mut command = outgate::cli::command().version(outgate::VERSION);
     command.build();
     let man1 = directory.join("man1");
     for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
@@ -131,7 +141,8 @@ fn configuration() -> String {
         }
     }
     paragraph(&mut page, &mut comment);
-    page + ".SH \"SEE ALSO\"\n\\fBoutgate\\fR(8), \\fBoutgate-check-config\\fR(1)\n"
+    page + ".SH \"SEE ALSO\"\n\\fBoutgate\\fR(8), \\fBoutgate-check-config\\fR(1)\n.PP\n\
+         The book: \\fI/usr/share/doc/outgate/book/src\\fR\n"
 }
 
 /// `# key = default`

@@ -5,8 +5,24 @@
 //! has the map.
 #![forbid(unsafe_code)]
 
-/// The commit that this was built from, where whoever built it said so.
-pub const COMMIT: Option<&str> = option_env!("OUTGATE_COMMIT");
+/// The release, from Cargo.toml.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The commit that this was built from, by its first digits; `-modified` behind it when the sources were not
+/// those of the commit. `None`: whoever built it could not know (build.rs).
+pub const COMMIT: Option<&str> = match option_env!("OUTGATE_COMMIT") {
+    Some(commit) if !commit.is_empty() => Some(commit),
+    Some(_) | None => None,
+};
+
+/// What `outgate --version` says behind the name: `0.1.0 (2c5ad08f1234 2026-11-25)`.
+pub fn version() -> String {
+    match (COMMIT, option_env!("OUTGATE_COMMIT_DATE")) {
+        (Some(commit), Some(date)) => format!("{VERSION} ({commit} {date})"),
+        (Some(commit), None) => format!("{VERSION} ({commit})"),
+        (None, _) => VERSION.to_owned(),
+    }
+}
 
 pub mod admin;
 pub mod answers;

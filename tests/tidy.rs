@@ -320,6 +320,79 @@ fn no_work_is_left_open() {
     }
 }
 
+#[test]
+fn the_changelog_fits_the_version() {
+    let text = fs::read_to_string(root().join("CHANGELOG.md")).unwrap();
+    let faults = changelog_faults(&text, env!("CARGO_PKG_VERSION"));
+    assert!(faults.is_empty(), "{faults:?}");
+    // A check that finds nothing wrong with anything is none.
+    let wrong = [
+        "## 0.3.0 - 2026-11-25\n### Added\n* a",
+        "## Unreleased\n### Added\n* a\n## 0.2.0 - 2026-11-25\n### Fixed\n* b",
+        "## Unreleased\n### Improved\n* a",
+        "## Unreleased\n### Fixed\n* a\n### Added\n* b",
+        "## Unreleased\n### Added\n### Fixed\n* b",
+        "## 0.2.0 - yesterday\n### Added\n* a",
+        "## 0.2.0 - 2026-11-25\n### Added\n* a\n## Unreleased\n### Added\n* b",
+        "## 0.2.0 - 2026-11-25\n### Added\n* a\n## 0.1.0 - 2026-11-26\n### Added\n* b",
+        "",
+    ];
+    for text in wrong {
+        assert!(!changelog_faults(text, "0.2.0").is_empty(), "{text}");
+    }
+}
+
+/// What is wrong with a changelog of a program of this version: each entry is `## VERSION - DATE`, the newest
+/// first, and the first may be `## Unreleased`; below stand, in this order, the headings that have something.
+fn changelog_faults(text: &str, version: &str) -> Vec<String> {
+    const KINDS: [&str; 4] = ["Added", "Changed", "Fixed", "Incompatible"];
+    let mut faults = Vec::new();
+    let text = format!("\n{text}");
+    let entries: Vec<&str> = text.split("\n## ").skip(1).collect();
+    let number = |version: &str| -> Option<Vec<u32>> {
+        version.split('.').map(|part| part.parse().ok()).collect()
+    };
+    let mut newer: Option<(Vec<u32>, String)> = None;
+    for (place, entry) in entries.iter().enumerate() {
+        let (title, body) = entry.split_once('\n').unwrap_or((entry, ""));
+        let mut order = 0;
+        for section in body.split("### ").skip(1) {
+            let (kind, lines) = section.split_once('\n').unwrap_or((section, ""));
+            match KINDS.iter().position(|known| *known == kind) {
+                Some(at) if at >= order => order = at + 1,
+                Some(_) => faults.push(format!("{title}: {kind} stands too late, or twice")),
+                None => faults.push(format!("{title}: no heading is called {kind}")),
+            }
+            if !lines.trim_start().starts_with("* ") {
+                faults.push(format!("{title}: nothing under {kind}"));
+            }
+        }
+        if (place, title) == (0, "Unreleased") {
+            continue;
+        }
+        let Some((release, date)) = title
+            .split_once(" - ")
+            .and_then(|(release, date)| Some((number(release)?, date.parse().ok()?)))
+            .map(|(release, date): (_, jiff::civil::Date)| (release, date.to_string()))
+        else {
+            faults.push(format!("{title}: is not VERSION - DATE"));
+            continue;
+        };
+        let ours = number(version).unwrap();
+        if newer.is_none() && (release > ours || (place == 0) != (release == ours)) {
+            faults.push(format!("{title}: Cargo.toml says {version}"));
+        }
+        if newer.is_some_and(|newer| newer.0 <= release || newer.1 < date) {
+            faults.push(format!("{title}: stands below an older one"));
+        }
+        newer = Some((release, date));
+    }
+    if entries.is_empty() {
+        faults.push("no entry".to_owned());
+    }
+    faults
+}
+
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

@@ -18,12 +18,6 @@ use super::reading::{Dns, Hashing, Process, Reading};
 use crate::metrics::Distribution;
 use crate::store::figures;
 
-/// The commit that this program was built from, where whoever built it said so.
-const COMMIT: &str = match option_env!("OUTGATE_COMMIT") {
-    Some(commit) => commit,
-    None => "unknown",
-};
-
 /// How figures are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Format {
@@ -119,7 +113,8 @@ impl Page<'_> {
     }
 
     fn process(&mut self, process: &Process) -> fmt::Result {
-        let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", COMMIT)];
+        let commit = crate::COMMIT.unwrap_or("unknown");
+        let labels = [("version", crate::VERSION), ("commit", commit)];
         let help = "The program that runs; always 1";
         self.gauges("build_info", help, [(&labels[..], 1)])?;
         let mut started = self.0.encode_descriptor(

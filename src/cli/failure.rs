@@ -68,7 +68,8 @@ impl Failure {
 }
 
 impl From<StoreError> for Failure {
-    /// Nothing was judged, so this is not a refusal: the same command may work later.
+    /// Nothing was judged, so this is not a refusal: the same command may work later, or the configuration names
+    /// a store that this program cannot use.
     fn from(error: StoreError) -> Failure {
         let hint = match &error {
             StoreError::Busy(_) => "another process is writing: try again",
@@ -77,6 +78,10 @@ impl From<StoreError> for Failure {
             }
             StoreError::Unusable(_) => {
                 "check [store] url, and run this as root or as the owner of the store"
+            }
+            StoreError::Mismatch(_) => {
+                let hint = "`outgate --version` says which outgate this is; check [store] url";
+                return Failure::new(Exit::Configuration, error.to_string(), hint);
             }
         };
         Failure::temporary(error.to_string(), hint)

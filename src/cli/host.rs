@@ -13,7 +13,7 @@ use crate::config::{Config, load};
 use crate::control::{self, Outcome, Request};
 use crate::dns::Resolver;
 use crate::model::dns::{Known, Unknown};
-use crate::store::Store;
+use crate::store::{self, Age, Store};
 
 use super::failure::{Exit, Failure};
 use super::output::{Output, Shown};
@@ -39,9 +39,23 @@ impl Host {
         })
     }
 
-    /// Opens the store; creates it if there is none.
+    /// Opens the store; creates it if there is none, and brings one of an earlier version up to date. Not under
+    /// a daemon, which would have done that itself if it were not older than this program.
     pub fn store(&self) -> Result<Arc<dyn Store>, Failure> {
-        Ok(crate::store::open(&self.config.store.url)?)
+        let url = &self.config.store.url;
+        if let Age::Older { found, known } = store::age(url)?
+            && self.ask(&Request::Status) != Outcome::NoDaemon
+        {
+            return Err(Failure::temporary(
+                format!(
+                    "the daemon that is running is older than this program: it works with schema version {found} of \
+                     {}, and this needs {known}",
+                    url.path().display()
+                ),
+                "restart the daemon first, which brings the store up to date: systemctl restart outgate",
+            ));
+        }
+        Ok(store::open(url)?)
     }
 
     /// Whoever asks name servers, on this runtime.

@@ -40,7 +40,7 @@ use output::Output;
 #[derive(Parser)]
 #[command(
     name = "outgate",
-    version,
+    version = crate::version(),
     about = "Decides who may send through Postfix: SMTP logins, sender domains, client addresses, quotas",
     after_help = "Exit status: 0 done, 1 refused (doctor: something found), 2 usage, 75 temporary (try again), 78 wrong configuration.\n\
                   Standard output is data, standard error is talk.",

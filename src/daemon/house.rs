@@ -21,7 +21,7 @@ use super::reload::Reloader;
 use super::signals::{Signals, Wish};
 use super::status::Status;
 use super::watch::Watch;
-use super::{Setup, host};
+use super::{CONFIG_IS_WRONG, Problem, Setup, host};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::directory::Directory;
@@ -29,8 +29,8 @@ use crate::dns::Resolver;
 use crate::engine::Engine;
 use crate::front::milter::MilterFront;
 use crate::journal::{Archive, Journal, Sink};
-use crate::store::log;
 use crate::store::sqlite::SqliteStore;
+use crate::store::{StoreError, log};
 
 /// How long open milter sessions may take to end by themselves. With what follows, the daemon ends
 /// within 10 s of a SIGTERM.
@@ -139,7 +139,7 @@ impl House {
     }
 
     /// Keeps house until a signal asks to end, then drains.
-    pub async fn keep(mut self) -> Result<(), String> {
+    pub async fn keep(mut self) -> Result<(), Problem> {
         host::waiting_for_store();
         let watch = self.watch.clone();
         let opened = watch.opened();
@@ -152,18 +152,28 @@ impl House {
                     Wish::Reload => self.reload(ready),
                 },
                 opening = &mut opened, if !ready => {
-                    opening.map_err(|e| format!("cannot open {}: {e}", self.store_name))?;
+                    opening.map_err(|error| self.cannot_open(&error))?;
                     ready = true;
                     say("ready");
                     host::ready();
                 }
                 // What is remembered could be stale, or a door shut: better a new process.
-                _ = self.vital.join_next() => return Err(BROKEN.to_owned()),
-                Some(_) = self.doors.join_next() => return Err(BROKEN.to_owned()),
+                _ = self.vital.join_next() => return Err(BROKEN.to_owned().into()),
+                Some(_) = self.doors.join_next() => return Err(BROKEN.to_owned().into()),
             }
         }
         self.close().await;
         Ok(())
+    }
+
+    fn cannot_open(&self, error: &StoreError) -> Problem {
+        Problem {
+            text: format!("cannot open {}: {error}", self.store_name),
+            exit: match error {
+                StoreError::Mismatch(_) => CONFIG_IS_WRONG,
+                StoreError::Busy(_) | StoreError::ReadOnly(_) | StoreError::Unusable(_) => 1,
+            },
+        }
     }
 
     fn reload(&self, ready: bool) {

@@ -55,9 +55,22 @@ struct Setup {
     open_files: Option<u64>,
 }
 
-/// Runs until SIGTERM or SIGINT. Exit codes: 0 after one of them; 78 if the configuration is wrong;
-/// 1 if a socket cannot be bound, if the store is none (a foreign file, a newer schema, damaged),
-/// or if a part of the daemon broke that nothing works without. A store that is locked or full at
+/// Why the daemon ends although nobody asked it to.
+struct Problem {
+    text: String,
+    exit: u8,
+}
+
+impl From<String> for Problem {
+    fn from(text: String) -> Problem {
+        Problem { text, exit: 1 }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT. Exit codes: 0 after one of them; 78 if the configuration is wrong, or
+/// names a store that is not this program's (a newer outgate's, or no outgate's); 1 if a socket cannot
+/// be bound, if the store is damaged or cannot be brought up to date, or if a part of the daemon broke
+/// that nothing works without. A store that is locked or full at
 /// the start is waited for, with logins and messages deferred.
 pub fn serve(config: &Path) -> ExitCode {
     // Before there are other threads.
@@ -92,16 +105,16 @@ pub fn serve(config: &Path) -> ExitCode {
     host::warn_of_root();
     let outcome = run(setup);
     if let Err(problem) = &outcome {
-        tracing::error!(problem, "outgate ends");
+        tracing::error!(problem = problem.text, "outgate ends");
     }
     sink.flush(LOG_PATIENCE);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(problem) => ExitCode::from(problem.exit),
     }
 }
 
-fn run(setup: Setup) -> Result<(), String> {
+fn run(setup: Setup) -> Result<(), Problem> {
     let runtime = Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -112,7 +125,7 @@ fn run(setup: Setup) -> Result<(), String> {
                 let engine = house.engine();
                 (house.keep().await, Some(engine))
             }
-            Err(problem) => (Err(problem), None),
+            Err(problem) => (Err(problem.into()), None),
         }
     });
     // Connections of auth and policy that are still open end here.

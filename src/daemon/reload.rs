@@ -1,5 +1,6 @@
 //! SIGHUP: reads the configuration file again and puts it in force, unless it is broken.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub struct Reloader {
     engine: Arc<Engine>,
     store: Store,
     listen: Listen,
+    milter_sessions: NonZeroU32,
 }
 
 impl Reloader {
@@ -29,6 +31,7 @@ impl Reloader {
             settings.config.store.clone(),
             settings.config.listen.clone(),
         );
+        let milter_sessions = settings.config.milter.max_connections;
         drop(settings);
         Reloader {
             path,
@@ -36,6 +39,7 @@ impl Reloader {
             engine,
             store,
             listen,
+            milter_sessions,
         }
     }
 
@@ -52,6 +56,7 @@ impl Reloader {
         let waiting = self.waiting_for_restart(&config).join(", ");
         config.store = self.store.clone();
         config.listen = self.listen.clone();
+        config.milter.max_connections = self.milter_sessions;
         let settings = self.engine.settings();
         let resolver = settings.standings.resolver();
         let resolver = match resolver.next(&config.dns, Handle::current()) {
@@ -81,6 +86,11 @@ impl Reloader {
             ("listen.admin", old.admin != listen.admin),
             ("listen.socket-mode", old.socket_mode != listen.socket_mode),
             ("listen.control", old.control != listen.control),
+            // There is room for so many since the start.
+            (
+                "milter.max-connections",
+                self.milter_sessions != new.milter.max_connections,
+            ),
         ];
         let changed = keys.into_iter().filter(|(_, changed)| *changed);
         changed.map(|(key, _)| key).collect()

@@ -67,7 +67,7 @@ impl Status {
         let listening = self.milter.len().max(1);
         let milter_limit = listening * settings.config.milter.max_connections.get() as usize;
         json!({
-            "version": env!("CARGO_PKG_VERSION"),
+            "version": crate::VERSION,
             "commit": crate::COMMIT,
             "pid": std::process::id(),
             "started_at": seconds(self.started_at),

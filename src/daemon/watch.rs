@@ -90,7 +90,7 @@ impl Watch {
     /// is locked, full or slow is waited for.
     pub async fn opened(&self) -> Result<(), StoreError> {
         self.next(|round| match round.outcome {
-            Ok(()) | Err(StoreError::Unusable(_)) => true,
+            Ok(()) | Err(StoreError::Unusable(_) | StoreError::Mismatch(_)) => true,
             Err(StoreError::Busy(_) | StoreError::ReadOnly(_)) => false,
         })
         .await

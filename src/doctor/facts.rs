@@ -189,6 +189,13 @@ pub enum StoreFacts {
     Hidden,
     /// It could not be opened or read, for this reason.
     Unreadable(String),
+    /// An earlier outgate wrote it, and nobody has brought it up to date yet.
+    Older {
+        /// The version of its tables.
+        found: usize,
+        /// The one that this program works with.
+        known: usize,
+    },
     /// It was read.
     Read {
         /// Whether its pages are whole.

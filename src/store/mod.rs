@@ -7,6 +7,7 @@
 
 pub mod backup;
 mod changed;
+mod condition;
 pub mod figures;
 pub mod log;
 pub mod memory;
@@ -23,6 +24,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 
 use self::backup::{BackupError, Copied, Progress};
+pub use self::condition::{Age, Soundness};
 use self::sqlite::SqliteStore;
 use crate::config::value::StoreUrl;
 use crate::model::domain::Domain;
@@ -35,6 +37,12 @@ use crate::model::user::{Account, AccountTerms, DomainRecord, Ownership, User, U
 /// told to whoever asks, and passes when its cause does. Makes the store if there is none.
 pub fn start(url: &StoreUrl) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(SqliteStore::start(url.path())?))
+}
+
+/// Whether the configured store is of an earlier version, which [`start`] and [`open`] bring up to date.
+/// Changes nothing.
+pub fn age(url: &StoreUrl) -> Result<Age, StoreError> {
+    sqlite::age(url.path())
 }
 
 /// Opens the configured store and waits for that: for commands.
@@ -59,17 +67,6 @@ pub fn back_up(
     sqlite::back_up(url.path(), file, progress)
 }
 
-/// Whether what is stored is whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Soundness {
-    /// Every page.
-    Whole,
-    /// As far as there was time to look.
-    WholeSoFar,
-    /// These are the first faults.
-    Damaged(Vec<String>),
-}
-
 /// What the store could not do. The caller answers 451, never allow.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -79,9 +76,12 @@ pub enum StoreError {
     /// No space, or not writable: reading may still work.
     #[error("the store cannot be written: {0}")]
     ReadOnly(String),
-    /// Missing, replaced, damaged, of a newer schema, or an I/O error of reading.
+    /// Missing, replaced, damaged, or an I/O error of reading.
     #[error("the store cannot be used: {0}")]
     Unusable(String),
+    /// Of a newer outgate, or another program's: not for this program as it is configured.
+    #[error("the store cannot be used: {0}")]
+    Mismatch(String),
 }
 
 /// A pending answer of a store.

@@ -219,7 +219,7 @@ class Outgate:
         self.server = Server([f"{HERE}/outgate.sh", "start", self.d, str(users), profile], f"unix:{self.d}/policy.sock")
         self.start_s = time.time() - t
         self.pid = self.server.pid
-        self.version = sh("$OUTGATE --version").split(" ")[-1]
+        self.version = sh("$OUTGATE --version").split(" ")[1]
 
     def addr(self, kind):
         return f"unix:{self.d}/{kind}.sock"

@@ -96,8 +96,15 @@ fn help_and_version_need_no_configuration() {
         assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{args:?}");
         assert!(!ran.out.is_empty(), "{args:?}");
     }
-    let version = format!("outgate {}\n", env!("CARGO_PKG_VERSION"));
-    assert_eq!(run(&["--version"]).out, version);
+    // The release of Cargo.toml; behind it, in brackets, the commit and its date where they are known.
+    let said = run(&["--version"]).out;
+    let release = format!("outgate {}", env!("CARGO_PKG_VERSION"));
+    let commit = said.strip_prefix(&release).unwrap().trim_end();
+    match outgate::COMMIT {
+        Some(known) => assert!(commit.starts_with(&format!(" ({known}")), "{said}"),
+        None => assert_eq!(commit, "", "{said}"),
+    }
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]

@@ -23,3 +23,4 @@ mod status;
 mod stop;
 mod submission;
 mod trouble;
+mod upgrade;

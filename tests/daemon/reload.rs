@@ -61,12 +61,17 @@ fn what_needs_a_restart_is_named_and_waits() {
     let daemon = site.ready();
     site.shop();
     let listen = site.listen().replace("/policy\"", "/other\"");
-    site.configure(&format!("{listen}socket-mode = \"0600\"\n"), AUDIT);
+    let sessions = "[milter]\nmax-connections = 7\n";
+    site.configure(
+        &format!("{listen}socket-mode = \"0600\"\n"),
+        &format!("{AUDIT}{sessions}"),
+    );
     daemon.signal(Signal::HUP);
     let line = daemon
         .err
         .wait("keys", |line| line.contains("wait for a restart"));
-    assert!(line.contains("listen.policy, listen.socket-mode"), "{line}");
+    let keys = "listen.policy, listen.socket-mode, milter.max-connections";
+    assert!(line.contains(keys), "{line}");
     assert!(!line.contains("store"), "{line}");
     // The rest of the file is in force.
     assert_eq!(site.policy("a@other.example"), "DUNNO");

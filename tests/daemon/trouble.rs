@@ -158,7 +158,7 @@ fn what_is_no_database_of_ours_ends_the_start_with_a_sentence() {
         database.execute_batch(sql).unwrap();
         drop(database);
         let (code, said) = site.fails();
-        assert_eq!(code, 1, "{said}");
+        assert_eq!(code, 78, "{said}");
         assert!(said.contains(sentence), "{said}");
     }
     let site = Site::new();

@@ -21,13 +21,13 @@ end() {
   status=$?
   trap - EXIT
   if [ "$status" != 0 ]; then
-    echo "package: FAILED on $suite, at: $step" >&2
     for log in "$room"/var/log/outgate.log "$room"/var/log/mail.log; do
       if [ -s "$log" ]; then
         echo "--- ${log#"$room"}" >&2
-        tail -n 25 "$log" >&2
+        tail -n 12 "$log" >&2
       fi
     done
+    echo "package: FAILED on $suite, at: $step" >&2
   fi
   room_close
   rm -rf "$work"
@@ -50,7 +50,7 @@ lacks() {
   esac
 }
 mode() { inside stat -c '%a %U:%G' "$1"; }
-apt() { inside apt-get -q -y --allow-downgrades -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1; }
+apt() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1; }
 version() { inside dpkg-query -W -f '${db:Status-Abbrev} ${Version}' outgate; }
 wiring() { inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf | md5sum'; }
 started() { grep -c '^ready' "$room/var/log/outgate.log" || true; }
@@ -107,7 +107,6 @@ root_ready
 tests/setup.sh lintian shellcheck binutils
 deb=${2:-$(packaging/deb.sh)}
 [ -s "$deb" ] || fail "no package at $deb"
-trap end EXIT
 rm -rf "$work"
 mkdir -p "$work"
 lintian --allow-root --fail-on error,warning "$deb"
@@ -118,6 +117,7 @@ other broken.deb 9.0.1-1 'printf "#!/bin/sh\nexit 1\n" >DEBIAN/preinst; chmod 75
 say "a throw-away $suite"
 root_make "$suite" sqlite3
 room_open
+trap end EXIT
 cp "$deb" "$room/root/this.deb"
 cp "$work/next.deb" "$work/broken.deb" tests/debian/holder.py "$room/root/"
 : >"$room/var/log/outgate.log"
@@ -195,7 +195,7 @@ inside sh -c 'while ! [ -e enough ]; do
     grep -q "Ok: queued as" session && echo accepted >>sent || cat session >>troubled
   done </dev/null >/dev/null 2>&1 &'
 room_wait '[ $(grep -c . sent) -ge 2 ]'
-has "$(apt -o Dpkg::Options::=--force-confold install ./next.deb)" "Setting up outgate (9.0.0-1)"
+has "$(apt install ./next.deb)" "Setting up outgate (9.0.0-1)"
 daemon_restarts
 held=$(inside grep -c . sent)
 room_wait "[ \$(grep -c . sent) -ge $((held + 3)) ]"
@@ -223,7 +223,97 @@ is "$(version)" "ii  $this"
 daemon_restarts
 has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
 daemon_ends
+schema=$(inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version')
 inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version = 9000' >/dev/null
 if inside_as outgate outgate serve >"$work/newer.log" 2>&1; then fail "the store of a later version was taken"; fi
+has "$(cat "$work/newer.log")" newer
 cat "$work/newer.log"
-inside_as outgate outgate user list || true
+inside_as outgate sqlite3 /var/lib/outgate/outgate.db "PRAGMA user_version = $schema" >/dev/null
+daemon_held
+has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+
+say "what an administrator decided stays: dpkg-statoverride, a configuration that is gone"
+inside dpkg-statoverride --update --add root adm 0644 /etc/outgate/outgate.toml
+inside dpkg-statoverride --update --add outgate adm 0750 /var/lib/outgate
+apt install --reinstall ./this.deb >/dev/null
+is "$(mode /etc/outgate/outgate.toml)" "644 root:adm"
+is "$(mode /var/lib/outgate)" "750 outgate:adm"
+inside sh -c 'chmod 700 /var/lib/outgate; rm /etc/outgate/outgate.toml'
+apt install --reinstall ./this.deb >/dev/null
+is "$(mode /var/lib/outgate)" "750 outgate:adm"
+[ ! -e "$room/etc/outgate/outgate.toml" ] || fail "a removed configuration came back"
+inside sh -c 'dpkg-statoverride --remove /etc/outgate/outgate.toml; dpkg-statoverride --remove /var/lib/outgate' >/dev/null
+apt -o Dpkg::Options::=--force-confmiss install --reinstall ./this.deb >/dev/null
+as_made
+
+say "remove while Postfix asks outgate"
+# Beside another milter in main.cf, and an entry that is long and one that is short.
+inside postconf -e 'smtpd_milters = { unix:outgate/milter.sock, connect_timeout=5s }, inet:127.0.0.1:11332' \
+  'smtpd_sender_restrictions = check_policy_service unix:outgate/policy.sock, reject_non_fqdn_sender'
+warning=$(apt remove outgate)
+has "$warning" "POSTFIX STILL ASKS OUTGATE"
+has "$warning" "submission/inet/smtpd_sasl_path = outgate/auth.sock"
+has "$warning" "submissions/inet/smtpd_milters = { unix:outgate/milter.sock"
+has "$warning" "postconf -e 'smtpd_milters = inet:127.0.0.1:11332'"
+daemon_ends
+printf '%s\n' "$warning" | sed -n 's/^    \(postconf .*\|postfix check .*\)/\1/p' >"$room/root/undo"
+[ "$(wc -l <"$room/root/undo")" -ge 7 ] || fail "too few commands in: $warning"
+inside sh -e undo
+lacks "$(inside sh -c 'postconf -n; postconf -P')" outgate/
+lacks "$(wiring; inside cat /etc/postfix/main.cf)" outgate/milter
+# New processes of smtpd read what is set now.
+inside postconf -X smtpd_milters
+inside postfix stop 2>/dev/null
+room_postfix
+has "$(inside swaks --server 127.0.0.1 --to root@mail.example.com --from friend@elsewhere.example 2>&1)" "250 2.0.0 Ok: queued as"
+has "$(inside swaks --server 127.0.0.1 --port 587 --tls --quit-after EHLO 2>&1)" "250-"
+
+say "removed: configuration, data and user stay, and the next installation uses them"
+is "$(version)" "rc  $this"
+[ ! -e "$room/usr/bin/outgate" ] || fail "the program is still there"
+inside test -e /etc/outgate/outgate.toml -a -s /var/lib/outgate/outgate.db
+inside id outgate >/dev/null
+lacks "$(apt install ./this.deb)" "POSTFIX"
+as_made
+has "$(inside outgate user show shop)" shop
+lacks "$(apt remove outgate)" "STILL ASKS"
+
+say "purge"
+apt purge outgate >/dev/null
+for path in /etc/outgate /var/lib/outgate /var/spool/postfix/outgate /usr/share/outgate /usr/share/doc/outgate; do
+  [ ! -e "$room$path" ] || fail "left behind: $path"
+done
+is "$(inside sh -c 'find /etc/systemd /var/lib/systemd -name "*outgate*"')" ""
+inside id outgate >/dev/null
+is "$(inside dpkg-query -W outgate 2>/dev/null || true)" ""
+
+say "installation on a host that had it before; Postfix goes first"
+apt install ./this.deb >/dev/null
+as_made
+has "$(apt remove postfix)" "Removing outgate"
+apt purge outgate postfix >/dev/null
+[ ! -e "$room/var/lib/outgate" ] || fail "left behind: /var/lib/outgate"
+
+say "installation beside a group of the name"
+room_open
+trap end EXIT
+cp "$deb" "$room/root/this.deb"
+inside addgroup --quiet --system outgate
+apt install ./this.deb >/dev/null
+as_made
+
+say "maintainer scripts after failures of dpkg's"
+scripts=/var/lib/dpkg/info/outgate
+for call in "prerm failed-upgrade 9" "postinst abort-upgrade 9" "postinst abort-remove" "postinst abort-deconfigure in-favour x 1" \
+  "prerm deconfigure in-favour x 1" "prerm upgrade 9" "postrm upgrade 9" "postrm failed-upgrade 9" "postrm abort-install" \
+  "postrm abort-upgrade 9" "postinst configure $this" "postinst configure"; do
+  # shellcheck disable=SC2086 # words
+  set -- $call
+  script=$1
+  shift
+  inside "$scripts.$script" "$@" >/dev/null || fail "$call failed"
+done
+as_made
+is "$(inside dpkg --verify outgate)" ""
+
+echo "package: $(($(date +%s) - began)) s: the package works on $suite"

@@ -13,7 +13,7 @@
 #
 # The room is called mail.example.com and has loopback only. Nothing of the host is touched: the room's mounts,
 # processes and network end with the one process that holds them, which the kernel ends with the script.
-# A script with a trap on EXIT of its own calls room_close in it. POSIX sh.
+# A script with a trap on EXIT of its own sets it after room_open, and calls room_close in it. POSIX sh.
 
 room_name=mail.example.com
 # What every room has beside Postfix: swaks and what it needs for TLS, a certificate's maker, units' tools.
@@ -192,7 +192,8 @@ room_wait_root() {
 room_close() {
   room_status=$?
   if [ -n "${room_holder:-}" ]; then
-    kill -9 "$room_holder" 2>/dev/null || true
+    # Process 1 itself too: systemd-nspawn does not take its own with it.
+    kill -9 "$room_holder" $room_keeper 2>/dev/null || true
     wait "$room_holder" 2>/dev/null || true
     room_holder=
     room_keeper=

@@ -209,7 +209,10 @@ fn what_no_test_can_do_to_a_host() {
         StoreFacts::Read { soundness, .. } => {
             *soundness = Soundness::Damaged(vec!["page 7".to_owned()])
         }
-        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => {
+        StoreFacts::Missing
+        | StoreFacts::Hidden
+        | StoreFacts::Older { .. }
+        | StoreFacts::Unreadable(_) => {
             panic!("it was read")
         }
     };

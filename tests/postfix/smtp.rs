@@ -61,7 +61,12 @@ impl Smtp {
 
     /// AUTH PLAIN.
     pub fn login(&mut self, user: &str, password: &str) -> String {
-        let response = STANDARD.encode(format!("\0{user}\0{password}"));
+        self.login_for("", user, password)
+    }
+
+    /// AUTH PLAIN with an authorization identity.
+    pub fn login_for(&mut self, authzid: &str, user: &str, password: &str) -> String {
+        let response = STANDARD.encode(format!("{authzid}\0{user}\0{password}"));
         self.say(&format!("AUTH PLAIN {response}"))
     }
 

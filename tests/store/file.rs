@@ -27,7 +27,7 @@ pub fn open(path: &Path) -> Arc<dyn Store> {
 
 fn refusal(path: &Path) -> String {
     match SqliteStore::open(path) {
-        Err(error @ StoreError::Unusable(_)) => error.to_string(),
+        Err(error @ (StoreError::Unusable(_) | StoreError::Mismatch(_))) => error.to_string(),
         Err(other) => panic!("{other:?}"),
         Ok(_) => panic!("{} was taken", path.display()),
     }

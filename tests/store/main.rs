@@ -10,6 +10,7 @@ mod conformance;
 mod file;
 mod kill;
 mod ledger;
+mod migration;
 mod properties;
 mod sample;
 #[path = "../small_disk/mod.rs"]

@@ -60,7 +60,10 @@ fn clock(facts: &Facts) -> Option<Finding> {
     let now = facts.host.now;
     let latest = match &facts.store {
         StoreFacts::Read { survey, .. } => survey.latest,
-        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => None,
+        StoreFacts::Missing
+        | StoreFacts::Hidden
+        | StoreFacts::Older { .. }
+        | StoreFacts::Unreadable(_) => None,
     };
     let set = "timedatectl set-ntp true";
     if let Some(latest) = latest.filter(|latest| latest.as_second() > now.as_second() + SLACK) {

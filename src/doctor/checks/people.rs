@@ -13,7 +13,10 @@ use crate::spf::Requirement;
 pub fn check(facts: &Facts, wired: Option<&Wired<'_>>, findings: &mut Vec<Finding>) {
     let survey = match &facts.store {
         StoreFacts::Read { survey, .. } => Some(survey),
-        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => None,
+        StoreFacts::Missing
+        | StoreFacts::Hidden
+        | StoreFacts::Older { .. }
+        | StoreFacts::Unreadable(_) => None,
     };
     if let Some(survey) = survey {
         findings.extend(any_domain(facts, survey));
@@ -171,7 +174,10 @@ fn header_only(wired: &Wired<'_>, survey: &Survey) -> Option<Finding> {
 pub fn needs_dns(facts: &Facts) -> bool {
     let of_store = match &facts.store {
         StoreFacts::Read { survey, .. } => survey.any_domain.count > 0 || survey.pending > 0,
-        StoreFacts::Missing | StoreFacts::Hidden | StoreFacts::Unreadable(_) => false,
+        StoreFacts::Missing
+        | StoreFacts::Hidden
+        | StoreFacts::Older { .. }
+        | StoreFacts::Unreadable(_) => false,
     };
     let config = &facts.config;
     of_store || !config.dns.servers.is_empty() || config.lockdown.apply == LockdownApply::Always

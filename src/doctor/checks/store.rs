@@ -21,6 +21,12 @@ pub fn check(facts: &Facts, findings: &mut Vec<Finding>) {
             "without its store outgate defers all mail",
             format!("see what ails it: sqlite3 {path} 'PRAGMA quick_check'"),
         )),
+        StoreFacts::Older { found, known } => Some(Finding::problem(
+            "store-older",
+            format!("the store {path} has schema version {found}, and this program works with {known}"),
+            "the daemon that is running is older than this program; commands that need the store wait for its restart",
+            "systemctl restart outgate",
+        )),
         StoreFacts::Read { soundness, .. } => match soundness {
             Soundness::Whole | Soundness::WholeSoFar => None,
             Soundness::Damaged(faults) => Some(damaged(facts, faults)),

@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::doctor::facts::StoreFacts;
 use crate::manage::survey;
-use crate::store;
+use crate::store::{self, Age};
 
 /// How long the pages of a database are read.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +29,11 @@ pub fn read(config: &Config, clock: &Clock, unseen: &mut Vec<String>) -> StoreFa
         Ok(soundness) => soundness,
         Err(error) => return StoreFacts::Unreadable(error.to_string()),
     };
+    match store::age(url) {
+        Ok(Age::Older { found, known }) => return StoreFacts::Older { found, known },
+        Ok(Age::Unborn | Age::Current) => {}
+        Err(error) => return StoreFacts::Unreadable(error.to_string()),
+    }
     let surveyed = store::open(url)
         .map_err(store::ManageError::from)
         .and_then(|store| survey::take(store.as_ref(), clock.now()));

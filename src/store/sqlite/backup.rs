@@ -57,7 +57,9 @@ fn copy(
             // Which of the two files it was is not said.
             match database.trouble(&error) {
                 StoreError::ReadOnly(_) => unwritable(error),
-                other @ (StoreError::Busy(_) | StoreError::Unusable(_)) => other.into(),
+                other @ (StoreError::Busy(_)
+                | StoreError::Unusable(_)
+                | StoreError::Mismatch(_)) => other.into(),
             }
         })?;
         let pages = backup.progress();

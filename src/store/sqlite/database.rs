@@ -15,7 +15,7 @@ use super::file::{self, Identity};
 use super::schema::{self, Schema, SchemaError};
 use crate::clock::Clock;
 use crate::store::figures::Figures;
-use crate::store::{StoreError, Trouble, Writing};
+use crate::store::{Age, StoreError, Trouble, Writing};
 
 /// How long a connection waits for a lock of somebody else.
 pub const BUSY: Duration = Duration::from_secs(2);
@@ -105,6 +105,32 @@ impl Database {
         opened
     }
 
+    /// What the file is to this program; looks, and makes nothing.
+    pub fn age(&self) -> Result<Age, StoreError> {
+        let Some((connection, _)) = self.look()? else {
+            return Ok(Age::Unborn);
+        };
+        let found = schema::version(&connection, self.schema).map_err(|e| self.mismatch(e))?;
+        Ok(match self.schema.newest() {
+            known if found < known => Age::Older { found, known },
+            _ => Age::Current,
+        })
+    }
+
+    /// Fails if a newer outgate has brought the database to another version since it was opened. Inside a
+    /// transaction, which then is not committed: what is not known of the tables is not written into them.
+    pub fn still_ours(&self, connection: &Connection) -> Result<(), StoreError> {
+        let marked = schema::marked(connection).map_err(|error| self.trouble(&error))?;
+        let known = self.schema.newest();
+        match usize::try_from(marked) {
+            Ok(found) if found == known => Ok(()),
+            Ok(_) | Err(_) => Err(self.not_for_us(format!(
+                "was brought from schema version {known} to {marked} while it was in use: restart outgate, which \
+                 is older than whoever did that"
+            ))),
+        }
+    }
+
     fn prepare(&self) -> Result<(Connection, Identity), StoreError> {
         file::create(&self.path).map_err(|error| {
             self.unusable(format!(
@@ -112,10 +138,15 @@ impl Database {
             ))
         })?;
         let mut connection = self.connection(Access::Write)?;
-        schema::version(&connection, self.schema)
+        let found = schema::version(&connection, self.schema)
             .and_then(|_| write_ahead(&connection))
             .and_then(|()| schema::migrate(&mut connection, self.schema))
             .map_err(|error| self.mismatch(error))?;
+        let known = self.schema.newest();
+        if (1..known).contains(&found) {
+            let path = self.path.display();
+            tracing::info!("{path} was brought from schema version {found} to {known}");
+        }
         let identity = self.identity()?;
         Ok((connection, identity))
     }
@@ -143,9 +174,28 @@ impl Database {
     fn mismatch(&self, error: SchemaError) -> StoreError {
         match error {
             SchemaError::Sqlite(error) => self.trouble(&error),
-            SchemaError::Newer { .. } | SchemaError::Foreign | SchemaError::NoSharedMemory(_) => {
-                self.unusable(error.to_string())
-            }
+            SchemaError::Step {
+                found,
+                known,
+                error,
+            } => self.not_migrated(found, known, &error),
+            SchemaError::Newer { .. } | SchemaError::Foreign => self.not_for_us(error.to_string()),
+            SchemaError::NoSharedMemory(_) => self.unusable(error.to_string()),
+        }
+    }
+
+    /// Time may mend what is in the way of a new version, or not; the database is what it was.
+    fn not_migrated(&self, found: usize, known: usize, error: &rusqlite::Error) -> StoreError {
+        let path = self.path.display();
+        let kept = format!(
+            "{path} was not brought from schema version {found} to {known}, and is as it was"
+        );
+        match self.trouble(error) {
+            StoreError::Busy(why) => StoreError::Busy(format!("{kept}: {why}")),
+            StoreError::ReadOnly(why) => StoreError::ReadOnly(format!("{kept}: {why}")),
+            StoreError::Unusable(why) | StoreError::Mismatch(why) => StoreError::Unusable(format!(
+                "{kept}: {why}; go back to the outgate that wrote it, and report this"
+            )),
         }
     }
 
@@ -282,6 +332,10 @@ impl Database {
 
     fn unusable(&self, what: String) -> StoreError {
         StoreError::Unusable(format!("{} {what}", self.path.display()))
+    }
+
+    fn not_for_us(&self, what: String) -> StoreError {
+        StoreError::Mismatch(format!("{} {what}", self.path.display()))
     }
 
     fn set(&self, state: State) {

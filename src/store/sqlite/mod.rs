@@ -42,8 +42,8 @@ use self::queue::{Queue, Refused};
 use self::readers::{Fate, Question, Reader};
 use self::transaction::SqliteTransaction;
 use super::{
-    Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store, StoreError,
-    Use, Work, Writing, figures,
+    Age, Answer, Change, Changes, Charge, Charged, Credential, Held, ManageError, Store,
+    StoreError, Use, Work, Writing, figures,
 };
 use crate::model::domain::Domain;
 use crate::model::name::{Login, Name, UserId};
@@ -59,6 +59,11 @@ const USES: usize = 256;
 /// What an operator's transaction may keep in memory before it writes, in KiB: an import of a
 /// million users writes each page of an index once instead of many times.
 const OPERATOR_CACHE_KIB: i64 = 128 * 1024;
+
+/// What a file is to this program: looks, and makes nothing.
+pub fn age(path: &Path) -> Result<Age, StoreError> {
+    Database::new(path).age()
+}
 
 /// A database file.
 pub struct SqliteStore {
@@ -145,7 +150,9 @@ impl SqliteStore {
             let result = reader.and_then(look_up);
             let fate = match &result {
                 Ok(_) | Err(StoreError::Busy(_)) => Fate::Keep,
-                Err(StoreError::ReadOnly(_) | StoreError::Unusable(_)) => Fate::Renew,
+                Err(
+                    StoreError::ReadOnly(_) | StoreError::Unusable(_) | StoreError::Mismatch(_),
+                ) => Fate::Renew,
             };
             let _ = reply.send(result);
             fate
@@ -214,6 +221,7 @@ impl SqliteStore {
         let inner = connection
             .transaction_with_behavior(behavior)
             .map_err(trouble)?;
+        database.still_ours(&inner)?;
         let mut transaction = SqliteTransaction::new(database, &inner);
         work(&mut transaction)?;
         transaction.keep_changes()?;
@@ -296,6 +304,7 @@ impl Store for SqliteStore {
         let changes = self.ask(move |reader| {
             // Whoever watches for changes is told of a lost file too.
             reader.identity.check()?;
+            database.still_ours(reader.connection)?;
             questions::changes(reader.connection, after).map_err(|error| database.trouble(&error))
         });
         Box::pin(async move {

@@ -21,7 +21,8 @@ pub const STATE: Schema = Schema {
     ],
 };
 
-/// The decision log: "oglg".
+/// The decision log: "oglg". Readers take what is there: once there is a second step, they have to look at the
+/// version first.
 pub const LOG: Schema = Schema {
     application_id: 0x6f67_6c67,
     steps: &[include_str!("log/schema-1.sql")],
@@ -45,6 +46,16 @@ pub enum SchemaError {
         "is a database, but not one of outgate: name another file in [store] url, or move it away"
     )]
     Foreign,
+    /// A step to a newer version failed, and with it all of them.
+    #[error("cannot be brought from schema version {found} to {known}: {error}")]
+    Step {
+        /// Its version, before and now.
+        found: usize,
+        /// The newest that this program knows.
+        known: usize,
+        /// What SQLite says.
+        error: rusqlite::Error,
+    },
     /// A file system on which processes cannot share memory.
     #[error(
         "cannot be kept in WAL mode on this file system (SQLite stays in {0:?}): put it on a local disk"
@@ -55,23 +66,45 @@ pub enum SchemaError {
     Sqlite(#[from] rusqlite::Error),
 }
 
-/// Brings the database to the newest version, step by step, each in one transaction. Costs
-/// nothing when it is there already, and writes nothing then.
-pub fn migrate(connection: &mut Connection, schema: &Schema) -> Result<(), SchemaError> {
-    let mut version = version(connection, schema)?;
-    while version < schema.steps.len() {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        // Another process may have been faster.
-        version = recognise(&transaction, schema)?;
-        if let Some(step) = schema.steps.get(version) {
-            transaction.execute_batch(step)?;
-            transaction.pragma_update(None, "application_id", schema.application_id)?;
-            version += 1;
-            transaction.pragma_update(None, "user_version", version as u32)?;
-        }
-        transaction.commit()?;
+impl Schema {
+    /// The newest version, which is the one that this program works with.
+    pub fn newest(&self) -> usize {
+        self.steps.len()
     }
-    Ok(())
+}
+
+/// Brings the database to the newest version, all steps in one transaction: a failure leaves it as it was, and
+/// usable by the program that wrote it. Costs nothing when it is there already, and writes nothing then. The
+/// version that it had.
+pub fn migrate(connection: &mut Connection, schema: &Schema) -> Result<usize, SchemaError> {
+    let (found, known) = (version(connection, schema)?, schema.newest());
+    if found == known {
+        return Ok(found);
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found = recognise(&transaction, schema)?;
+    let take = || {
+        for step in schema.steps.iter().skip(found) {
+            transaction.execute_batch(step)?;
+        }
+        transaction.pragma_update(None, "application_id", schema.application_id)?;
+        transaction.pragma_update(None, "user_version", known as u32)
+    };
+    let failed = |error| SchemaError::Step {
+        found,
+        known,
+        error,
+    };
+    take().map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok(found)
+}
+
+/// The version as it is marked, of a database that was recognised before.
+pub fn marked(connection: &Connection) -> rusqlite::Result<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA user_version")?;
+    statement.query_row([], |row| row.get(0))
 }
 
 /// The version of the schema; 0 for an empty file. Anything that is not ours is an error.
@@ -82,8 +115,7 @@ pub fn version(connection: &Connection, schema: &Schema) -> Result<usize, Schema
 
 /// Writes the version once more: a page, and nothing new in it.
 pub fn touch(connection: &Connection) -> rusqlite::Result<()> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    connection.pragma_update(None, "user_version", version)
+    connection.pragma_update(None, "user_version", marked(connection)?)
 }
 
 /// Like [`version`], inside a transaction.
@@ -126,30 +158,6 @@ mod tests {
     }
 
     #[test]
-    fn users_of_an_earlier_version_stay_what_they_are() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        for step in &STATE.steps[..2] {
-            connection.execute_batch(step).unwrap();
-        }
-        let id = STATE.application_id;
-        let marks = format!("PRAGMA application_id = {id}; PRAGMA user_version = 2");
-        let user = "INSERT INTO user VALUES (1, x'018f2f3e000070008000000000000001', 'shop', \
-            'default', 'active', 'default', '[]', '[]', 'both', 'audit', NULL, 1, '[]', '[]', '', \
-            '', 0, 0, NULL, NULL)";
-        connection
-            .execute_batch(&format!("{marks}; {user}"))
-            .unwrap();
-        migrate(&mut connection, &STATE).unwrap();
-        let stored = "SELECT name, enforce, enforce_until FROM user";
-        let stored: (String, String, Option<i64>) = connection
-            .query_row(stored, [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })
-            .unwrap();
-        assert_eq!(stored, ("shop".to_owned(), "audit".to_owned(), None));
-    }
-
-    #[test]
     fn what_is_not_ours_is_left_alone() {
         let cases = [
             "CREATE TABLE t (a)",
@@ -177,7 +185,7 @@ mod tests {
                 assert_eq!((found, known), (newer, newer - 1));
             }
             Err(other) => panic!("{other}"),
-            Ok(()) => panic!("taken for ours"),
+            Ok(_) => panic!("taken for ours"),
         }
     }
 }

@@ -325,8 +325,9 @@ fn finish(
     identity: &Identity,
     transaction: Transaction<'_>,
 ) -> Result<(), Failed> {
-    // The last moment to notice that this would be written into the void.
+    // The last moment to notice that this would be written into the void, or into tables of another version.
     identity.check().map_err(Failed::maybe)?;
+    database.still_ours(&transaction).map_err(Failed::maybe)?;
     transaction.commit().map_err(|error| {
         let code = error.sqlite_error_code();
         let certain = matches!(code, Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy));
@@ -360,7 +361,7 @@ fn write_one(
 fn spoils(error: &StoreError) -> bool {
     match error {
         StoreError::Busy(_) => false,
-        StoreError::ReadOnly(_) | StoreError::Unusable(_) => true,
+        StoreError::ReadOnly(_) | StoreError::Unusable(_) | StoreError::Mismatch(_) => true,
     }
 }
 
