@@ -27,12 +27,12 @@ run:
 
 # The stages of make test, in this order. Each is a target of its own, `make stage-lint`, and the times of all are
 # printed at the end; `make test STAGES="lint tests"` takes some of them.
-STAGES = lint tests docs licences container
+STAGES = lint tests docs licences package container
 
 test: setup
 	@tests/stages.sh test $(STAGES)
 
-.PHONY: stage-lint stage-tests stage-docs stage-licences stage-container
+.PHONY: stage-lint stage-tests stage-docs stage-licences stage-package stage-container
 stage-lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -46,6 +46,10 @@ stage-docs:
 
 stage-licences:
 	@tests/deny.sh
+
+# Builds the package, and takes it through its life in a throw-away Debian 12.
+stage-package:
+	@tests/debian/package.sh
 
 # Skipped where no container engine answers.
 stage-container:
