@@ -27,7 +27,7 @@ run:
 
 # The stages of make test, in this order. Each is a target of its own, `make stage-lint`, and the times of all are
 # printed at the end; `make test STAGES="lint tests"` takes some of them.
-STAGES = lint tests docs licences container
+STAGES = lint tests docs licences book container
 
 test: setup
 	@tests/stages.sh test $(STAGES)
@@ -46,6 +46,11 @@ stage-docs:
 
 stage-licences:
 	@tests/deny.sh
+
+.PHONY: stage-book
+# The commands of the tutorial, the how-tos and the README, in a throw-away Debian.
+stage-book:
+	@tests/debian/book.sh
 
 # Skipped where no container engine answers.
 stage-container:
