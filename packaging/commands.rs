@@ -11,7 +11,8 @@ DIRECTORY/commands.md here. A test compares. -->
     outgate [-c FILE] [--json] COMMAND
 
 Standard output is data, standard error is talk. All commands but `status` work without a daemon, on the store itself. With
-one running, a command that changes something returns when the daemon has taken note; if that takes longer than two seconds it says \"stored, not confirmed\" and exits 75. Names are looked up without case. Each command has a manual page:
+one running, a command that changes something returns when the daemon has taken note; if that takes longer than two seconds it
+says \"stored, not confirmed\" and exits 75. Names are looked up without case. Each command has a manual page:
 `man outgate-user-add`.
 
 | exit | meaning |
@@ -20,7 +21,7 @@ one running, a command that changes something returns when the daemon has taken 
 | 1 | refused: a bad name, grant, network, quota or password, no such user, already there; for `explain`: would be refused or deferred; for `doctor`: something found |
 | 2 | usage: an unknown command or option, or a word outside a fixed list (mode, plan, wiring, format) |
 | 75 | temporary: the store is locked, the daemon is not reachable |
-| 78 | the configuration is wrong |
+| 78 | the configuration is wrong, or names a store that this version cannot use |
 
 With `--json`, standard output is one JSON value (`log` and `explain -`: an object a line), and an error is
 `{\"error\": \"…\", \"hint\": \"…\"}` on standard error: see [JSON](json.md).

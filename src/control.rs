@@ -27,6 +27,8 @@ pub enum Request {
         /// The user's id.
         user: String,
     },
+    /// Answer when every decision that was made before is in the log.
+    Logged,
     /// How are you?
     Status,
 }

@@ -24,7 +24,7 @@ done
 [ -n "$engine" ] || skip "neither podman nor docker answers here"
 
 name=outgate-test-$$
-base=docker.io/library/debian:bookworm-slim
+base=debian:bookworm-slim
 work=$(mktemp -d)
 end() {
   status=$?

@@ -192,6 +192,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::daemon",
         ],
     ),
+    ("wire/choice.rs", PURE_DOCTOR),
     ("wire/edit.rs", PURE_DOCTOR),
     ("wire/lines.rs", PURE_DOCTOR),
     ("wire/messages.rs", PURE_DOCTOR),

@@ -53,7 +53,7 @@ impl Failure {
     /// The configuration file has to be changed first.
     pub fn configuration(error: impl Into<String>) -> Failure {
         let hint =
-            "every key and its default: config/outgate.toml; `outgate check-config` checks a file";
+            "every key and its default: man outgate.toml; `outgate check-config` checks a file";
         Failure::new(Exit::Configuration, error, hint)
     }
 

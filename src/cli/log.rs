@@ -14,6 +14,7 @@ use super::output::Output;
 use super::visible;
 use super::when::When;
 use crate::clock::Clock;
+use crate::control::Request;
 use crate::decision::reason::Reason;
 use crate::journal::Fields;
 use crate::model::name::{Login, Name, as_id};
@@ -66,6 +67,8 @@ impl Options {
         let to_the_end = filter.until.is_none();
         if to_the_end {
             filter.until = Some(end_of_now(&host.clock));
+            // Without a daemon there is nothing on its way; one that cannot write says so itself.
+            host.ask(&Request::Logged);
         }
         let mut reader = log::reader(&host.config.store.url);
         let mut table = Table::new();

@@ -158,6 +158,7 @@ impl Options {
             done.show_before(output);
         }
         if change.is_any() && !self.dry_run {
+            change.is_permitted()?;
             if !self.yes && !output.ask("Change these files?") {
                 return Err(Failure::refused("nothing was changed", ""));
             }

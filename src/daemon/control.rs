@@ -19,12 +19,16 @@ use super::status::Status;
 use super::watch::Watch;
 use crate::auth::Authenticator;
 use crate::control::{MAX_LINE, Request};
+use crate::engine::Engine;
 use crate::model::name::UserId;
 use crate::owner;
 use crate::socket;
 
 /// How long a peer may take to ask, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long whoever reads the log waits for what was decided just now.
+const LOGGING: Duration = Duration::from_secs(1);
 
 /// Those who are answered at the same time; others wait in the backlog.
 const MAX_ASKING: usize = 256;
@@ -94,6 +98,8 @@ pub struct Control {
     pub watch: Arc<Watch>,
     /// Lifts throttles.
     pub authenticator: Arc<Authenticator>,
+    /// Its log is waited for.
+    pub engine: Arc<Engine>,
     /// Says how it is.
     pub status: Status,
 }
@@ -155,6 +161,10 @@ impl Control {
                     json!({"unlocked": true})
                 }
                 Err(_) => json!({"error": "that is no user's id"}),
+            },
+            Request::Logged => match timeout(LOGGING, self.engine.journal().settled()).await {
+                Ok(()) => json!({"logged": true}),
+                Err(_) => json!({"error": "the decision log cannot be written"}),
             },
             Request::Status => self.status.report(),
         }

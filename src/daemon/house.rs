@@ -108,6 +108,7 @@ impl House {
         let control = Control {
             watch: watch.clone(),
             authenticator: fronts.authenticator,
+            engine: engine.clone(),
             status,
         };
         vital.spawn(control.run(control_socket));

@@ -128,6 +128,11 @@ impl Archive {
         self.shared.trouble().clone()
     }
 
+    /// Ends when what was handed over before is in the store, or lost.
+    pub async fn settled(&self) {
+        self.shared.waiting.settled().await;
+    }
+
     /// Writes what waits, but not for longer than this.
     pub fn close(&self, patience: Duration) {
         self.shared.waiting.close();

@@ -99,6 +99,13 @@ impl Journal {
         self.archive.as_ref().and_then(Archive::trouble)
     }
 
+    /// Ends when the store has every line that was written before, apart from losses.
+    pub async fn settled(&self) {
+        if let Some(archive) = &self.archive {
+            archive.settled().await;
+        }
+    }
+
     /// Finishes writing into the store, but not for longer than this.
     pub fn close(&self, patience: Duration) {
         if let Some(archive) = &self.archive {

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::store::log::{Batch, Entry};
 
 /// Lines that are written together at the most.
@@ -53,6 +55,8 @@ pub struct Waiting {
     crowded: AtomicBool,
     lost_allowed: AtomicU64,
     lost_refused: AtomicU64,
+    /// Lines that wait no more: they are in the store, or lost.
+    settled: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -63,6 +67,10 @@ struct Pending {
     spare: Vec<Batch>,
     lines: usize,
     bytes: usize,
+    /// Lines that were ever taken in.
+    taken_in: u64,
+    /// Somebody waits for what is here: no more is gathered.
+    wanted: bool,
     closed: bool,
 }
 
@@ -87,6 +95,7 @@ impl Waiting {
             crowded: AtomicBool::new(false),
             lost_allowed: AtomicU64::new(0),
             lost_refused: AtomicU64::new(0),
+            settled: watch::Sender::new(0),
         }
     }
 
@@ -124,6 +133,7 @@ impl Waiting {
         let (more, filled) = (batch.bytes() - before, full(batch));
         pending.bytes += more;
         pending.lines += 1;
+        pending.taken_in += 1;
         let first = pending.lines == 1;
         drop(pending);
         if first || filled {
@@ -142,7 +152,8 @@ impl Waiting {
                 false => Next::Nothing,
             };
         }
-        let few = |pending: &mut Pending| pending.lines < TOGETHER && !pending.closed;
+        let few =
+            |pending: &mut Pending| pending.lines < TOGETHER && !pending.closed && !pending.wanted;
         drop(self.wait_while(pending, gather(), few));
         Next::Lines
     }
@@ -153,6 +164,9 @@ impl Waiting {
         let batch = pending.batches.pop_front()?;
         pending.lines -= batch.len();
         pending.bytes -= batch.bytes();
+        if pending.lines == 0 {
+            pending.wanted = false;
+        }
         if pending.lines < self.room.allowed && pending.bytes < self.room.bytes / 2 {
             self.crowded.store(false, Ordering::Relaxed);
         }
@@ -169,6 +183,7 @@ impl Waiting {
 
     /// Takes back the room of what was written.
     pub fn reuse(&self, mut batch: Batch) {
+        self.settle(batch.len());
         batch.clear();
         let mut pending = self.lock();
         if pending.spare.len() < 2 {
@@ -199,8 +214,26 @@ impl Waiting {
         }
     }
 
+    /// Ends when all that was taken in before has been written, which begins at once, or is lost.
+    pub async fn settled(&self) {
+        let mut settled = self.settled.subscribe();
+        let all = {
+            let mut pending = self.lock();
+            pending.wanted = pending.lines > 0;
+            pending.taken_in
+        };
+        self.arrived.notify_all();
+        // Its sender is in here: it does not end before.
+        let _ = settled.wait_for(|settled| *settled >= all).await;
+    }
+
+    fn settle(&self, lines: usize) {
+        self.settled.send_modify(|settled| *settled += lines as u64);
+    }
+
     /// Counts what was taken out as lost.
     pub fn lose_all(&self, batch: &Batch) {
+        self.settle(batch.len());
         let allowed = batch
             .iter()
             .filter(|entry| entry.verdict == "allow")

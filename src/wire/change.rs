@@ -56,6 +56,20 @@ impl Change {
         })
     }
 
+    /// Whether this process may make it.
+    pub fn is_permitted(&self) -> Result<(), Failed> {
+        match rustix::process::geteuid().is_root() {
+            true => Ok(()),
+            false => Err(Failed::refused(
+                format!(
+                    "{} is for root to change: so is the postfix command",
+                    self.session.directory.display()
+                ),
+                "run this as root; --dry-run shows the change to everybody",
+            )),
+        }
+    }
+
     /// Puts the files in place, and has Postfix check them. On any trouble the old ones are back; only
     /// an undo is not held up by what Postfix says.
     pub fn make(&self) -> Result<(), Failed> {

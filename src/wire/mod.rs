@@ -6,6 +6,7 @@
 //! never makes Postfix read its files again by itself.
 
 pub mod change;
+mod choice;
 mod copy;
 pub mod edit;
 pub mod failed;

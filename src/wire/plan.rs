@@ -1,6 +1,7 @@
 //! What has to change on a host so that its submission services ask outgate. Pure: compares what
 //! `postconf` says with what a wiring wants. What a service says beside that stays.
 
+use super::choice;
 use super::edit::{Edit, Spot};
 use super::failed::Failed;
 use super::lines;
@@ -13,12 +14,6 @@ use crate::doctor::postfix::{Postfix, service};
 use crate::doctor::wiring::{self, Door, MILTERS};
 
 const LOGINS: &str = "smtpd_sasl_auth_enable";
-/// Names and numbers of one port.
-const PORTS: [(&str, &[&str]); 2] = [
-    ("submission", &["submission", "587"]),
-    ("submissions", &["submissions", "smtps", "ssmtp", "465"]),
-];
-
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Wish {
@@ -47,7 +42,7 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
     let text = lines::services(wish.wiring, &config.listen, &queue)
         .map_err(|error| Failed::refused(error, "see [listen] in outgate's configuration"))?;
     let snippets = snippet::parse(&text);
-    let chosen = choose(&wiring::doors(postfix, config), wish)?;
+    let chosen = choice::choose(&wiring::doors(postfix, config), wish)?;
     // New services are looked at like those that are there: main.cf counts for them too.
     let mut host = postfix.clone();
     let mut fresh = Vec::new();
@@ -65,13 +60,19 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
     somebody_checks_passwords(&host, &doors, wish)?;
     no_proxy(&wired, wish)?;
     let mut plan = Plan::default();
+    let mut said: Vec<(String, Vec<String>)> = Vec::new();
     for door in &wired {
         let Some(first) = snippets.first() else {
             continue;
         };
         let like = first.clone().named(&door.service.name);
         let needs = Needs::of(door, &like, wish.wiring, config);
-        plan.notes.extend(needs.notes.iter().cloned());
+        for note in &needs.notes {
+            match said.iter_mut().find(|(known, _)| known == note) {
+                Some((_, names)) => names.push(door.service.name.clone()),
+                None => said.push((note.clone(), vec![door.service.name.clone()])),
+            }
+        }
         plan.services.push(door.service.name.clone());
         match fresh.iter_mut().find(|new| new.name == door.service.name) {
             Some(new) => needs
@@ -81,6 +82,10 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
             None => plan.options(&host, door, &needs.options, lines::is_outside(&text)),
         }
     }
+    let notes = said
+        .iter()
+        .map(|(note, names)| format!("{}: {note}", names.join(", ")));
+    plan.notes.extend(notes);
     plan.main(&host, config, wish, &doors, &wired);
     plan.fold(postfix, fresh);
     plan.warn(postfix, &wired);
@@ -90,77 +95,14 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
     Ok(plan)
 }
 
-/// Services that are there, by id, and names of services to make.
-struct Chosen {
-    there: Vec<String>,
-    made: Vec<String>,
-}
-
-fn choose(doors: &[Door<'_>], wish: &Wish) -> Result<Chosen, Failed> {
-    let mut chosen = Chosen {
-        there: Vec::new(),
-        made: Vec::new(),
-    };
-    if wish.services.is_empty() {
-        let local = |door: &Door<'_>| door.service.is_local();
-        let for_logins = |door: &&Door<'_>| {
-            !door.is_mail_exchange()
-                && (door.is_submission() || (door.has_logins() && !local(door)))
-        };
-        let found = doors.iter().filter(for_logins);
-        chosen.there = found.map(|door| door.service.id()).collect();
-        if chosen.there.is_empty() {
-            chosen.made = PORTS.map(|(name, _)| name.to_owned()).to_vec();
-        }
-    }
-    for wanted in &wish.services {
-        let alias = PORTS
-            .iter()
-            .find(|(_, names)| names.contains(&wanted.as_str()));
-        let same = |door: &&Door<'_>| {
-            door.service.name == *wanted
-                || alias.is_some_and(|(_, names)| names.contains(&door.service.port()))
-        };
-        let found: Vec<_> = doors.iter().filter(same).collect();
-        if found.iter().any(|door| door.is_mail_exchange()) {
-            return Err(Failed::refused(
-                format!("{wanted} is where mail from the outside comes in, without a login"),
-                "name a service for people who log in: --service submission",
-            ));
-        }
-        match (found.is_empty(), alias) {
-            (false, _) => chosen
-                .there
-                .extend(found.iter().map(|door| door.service.id())),
-            (true, Some(_)) => chosen.made.push(wanted.clone()),
-            (true, None) => return Err(no_service(wanted, doors)),
-        }
-    }
-    for list in [&mut chosen.there, &mut chosen.made] {
-        list.sort();
-        list.dedup();
-    }
-    Ok(chosen)
-}
-
-fn no_service(wanted: &str, doors: &[Door<'_>]) -> Failed {
-    let names: Vec<_> = doors
-        .iter()
-        .map(|door| door.service.name.as_str())
-        .collect();
-    Failed::refused(
-        format!(
-            "master.cf has no smtpd service {wanted}; it has {}",
-            names.join(", ")
-        ),
-        "submission (587) and submissions (465) are made where they are missing; others are not",
-    )
-}
-
 /// A service as the file has it, with the milters and the chroot of this host.
 fn fresh_service(host: &Postfix, config: &Config, snippets: &[Snippet], name: &str) -> Snippet {
-    let encrypted = PORTS[1].1.contains(&name);
-    let wanted = PORTS[usize::from(encrypted)].0;
+    let encrypted = choice::is_wrapped(name);
+    let wanted = if encrypted {
+        "submissions"
+    } else {
+        "submission"
+    };
     let found = snippets.iter().find(|snippet| snippet.name == wanted);
     let Some(mut service) = found.or(snippets.first()).cloned() else {
         return Snippet::default();
@@ -298,6 +240,17 @@ impl Plan {
             return;
         }
         let global = messages::global_logins(host);
+        let is_wired = |door: &Door<'_>| services.contains(&door.service);
+        for door in doors
+            .iter()
+            .filter(|door| global.is_some() && door.has_logins())
+        {
+            let apart = door.is_mail_exchange() || door.service.is_local() || is_wired(door);
+            if !apart && !door.has_own_logins() {
+                self.edits
+                    .push(Edit::option(host, &door.service.id(), LOGINS, "yes"));
+            }
+        }
         let mail_exchange = doors.iter().filter(|door| door.is_mail_exchange());
         for door in mail_exchange.filter(|door| door.has_logins()) {
             self.notes.push(format!(

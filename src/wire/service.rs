@@ -3,13 +3,17 @@
 use super::snippet::Snippet;
 use super::wiring::Wiring;
 use crate::config::Config;
-use crate::doctor::postfix::list::{self, Step, words};
-use crate::doctor::wiring::{DATA, Door, MILTERS};
+use crate::doctor::postfix::list::{Step, words};
+use crate::doctor::wiring::{DATA, Door, LISTS, MILTERS};
 
 const LOGINS: &str = "smtpd_sasl_auth_enable";
 const RELAY: &str = "smtpd_relay_restrictions";
 const SENDER: &str = "smtpd_sender_restrictions";
 const LOGGED_IN: &str = "permit_sasl_authenticated";
+/// What permits without a login.
+const OPEN: [&str; 3] = ["permit", "permit_mynetworks", "permit_inet_interfaces"];
+const STRANGERS: &str =
+    "clients that may send here without a login (permit_mynetworks) will be refused";
 
 /// The options to set on a service, and what its operator should know.
 pub struct Needs<'a> {
@@ -67,8 +71,7 @@ impl<'a> Needs<'a> {
     }
 
     fn note(&mut self, words: &str) {
-        self.notes
-            .push(format!("{}: {words}", self.door.service.name));
+        self.notes.push(words.to_owned());
     }
 
     /// Whether this Postfix has the parameter.
@@ -150,12 +153,10 @@ impl<'a> Needs<'a> {
         {
             self.set(NAME, first);
         }
-        match closed.is_empty() {
-            true => self.close_relay(false),
-            false if self.relays_openly() => self.note(
-                "clients that may relay here without a login (permit_mynetworks) will hear 530 Authentication required",
-            ),
-            false => {}
+        if closed.is_empty() {
+            self.close_relay(false);
+        } else if self.relays_openly() {
+            self.note(STRANGERS);
         }
         const MAPS: &str = "smtpd_milter_maps";
         if !self.door.value(MAPS).is_empty() {
@@ -214,7 +215,7 @@ impl<'a> Needs<'a> {
                 let steps = self.door.steps(list);
                 let login = steps.iter().position(|step| step.word() == LOGGED_IN);
                 if let Some(before) = login.and_then(|at| steps.get(..at)) {
-                    self.set(list, &list::text(before));
+                    self.set(list, &text(before.iter()));
                     closes = true;
                 }
             }
@@ -224,17 +225,33 @@ impl<'a> Needs<'a> {
 
     /// Whoever has logged in may relay, nobody else. `anyhow`: a list that said so is gone.
     fn close_relay(&mut self, anyhow: bool) {
-        if anyhow || self.relays_openly() {
+        if self.relays_openly() {
+            self.note(STRANGERS);
+        }
+        if anyhow || self.has_open_list() {
             self.want(RELAY, "permit_sasl_authenticated,reject");
         }
     }
 
+    /// Whether somebody can send here without a login: no list keeps all of them out.
     fn relays_openly(&self) -> bool {
+        let keeps_out = |list: &&str| {
+            let steps = self.door.steps(list);
+            let open = steps
+                .iter()
+                .any(|step| OPEN.contains(&step.word().as_str()));
+            let ends = steps.last().is_some_and(|step| step.word() == "reject");
+            ends && !open
+        };
+        self.has_open_list() && !LISTS.iter().any(keeps_out)
+    }
+
+    /// Whether the list that decides on relaying lets clients relay for what they are.
+    fn has_open_list(&self) -> bool {
         let lists = [RELAY, "smtpd_recipient_restrictions"];
-        let steps = lists.iter().map(|list| self.door.steps(list));
-        let open = ["permit", "permit_mynetworks", "permit_inet_interfaces"];
-        let first = steps.into_iter().find(|steps| !steps.is_empty());
-        first.is_some_and(|steps| steps.iter().any(|s| open.contains(&s.word().as_str())))
+        let mut steps = lists.iter().map(|list| self.door.steps(list));
+        let first = steps.find(|steps| !steps.is_empty());
+        first.is_some_and(|steps| steps.iter().any(|s| OPEN.contains(&s.word().as_str())))
     }
 
     /// outgate before everything else in a list.
@@ -269,7 +286,7 @@ impl<'a> Needs<'a> {
             false => {
                 let ours = |at: usize| asked.iter().any(|policy| policy.at == at);
                 let others = steps.iter().enumerate().filter(|(at, _)| !ours(*at));
-                list::text(&others.map(|(_, step)| step.clone()).collect::<Vec<_>>())
+                text(others.map(|(_, step)| step))
             }
         };
         self.set(list, &behind(&self.fresh(list), &others));
@@ -296,6 +313,12 @@ impl<'a> Needs<'a> {
             self.set(NEWLINE, "yes");
         }
     }
+}
+
+/// Steps as they are usually written: a restriction and its argument are not parted by a comma.
+fn text<'s>(steps: impl Iterator<Item = &'s Step>) -> String {
+    let words: Vec<_> = steps.map(Step::to_string).collect();
+    words.join(" ")
 }
 
 /// A list with the words of another one behind it.

@@ -13,4 +13,8 @@
 )]
 mod host;
 mod in_use;
+mod mail;
+mod options;
+mod refusals;
 mod site;
+mod undo;

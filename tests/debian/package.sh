@@ -1,7 +1,7 @@
 #!/bin/sh
 # The Debian package from the first install to the purge, in a throw-away Debian beside the Postfix of that release,
 # as an administrator would go: install, wire, send, upgrade while mail goes on, downgrade, remove, install again,
-# purge. systemd is not process 1 there: its part (holding the sockets, restarting the daemon) is played by holder.py.
+# purge. First without systemd; then its part is played by the stand-in of the book's tests (systemctl).
 #
 # usage: tests/debian/package.sh [SUITE [DEB]]     SUITE: bookworm (default), trixie, jammy or noble
 #                                                  DEB: a package that is there; without it one is built
@@ -21,7 +21,7 @@ end() {
   status=$?
   trap - EXIT
   if [ "$status" != 0 ]; then
-    for log in "$room"/var/log/outgate.log "$room"/var/log/mail.log; do
+    for log in "$room"/var/log/outgate.log "$room"/var/log/standin/outgate.service.log "$room"/var/log/mail.log; do
       if [ -s "$log" ]; then
         echo "--- ${log#"$room"}" >&2
         tail -n 12 "$log" >&2
@@ -53,7 +53,6 @@ mode() { inside stat -c '%a %U:%G' "$1"; }
 apt() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confold -o Dpkg::Use-Pty=0 "$@" </dev/null 2>&1; }
 version() { inside dpkg-query -W -f '${db:Status-Abbrev} ${Version}' outgate; }
 wiring() { inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf | md5sum'; }
-started() { grep -c '^ready' "$room/var/log/outgate.log" || true; }
 
 # as_made MODE...: what the package gives out, whoever installed it before.
 as_made() {
@@ -70,28 +69,16 @@ send() {
     --from "$3" --to friend@elsewhere.example --timeout 20 2>&1 </dev/null || true
 }
 
-# The daemon with sockets of its own, as it is where there is no systemd.
-daemon_alone() {
-  before=$(started)
-  inside_as outgate sh -c 'outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
-  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
+# systemd's part from now on: the stand-in holds the sockets, and does what the package's scripts ask of systemctl.
+systemd_comes() {
+  mkdir -p "$room/run/systemd/system"
+  mv "$room/usr/bin/systemctl" "$room/usr/bin/systemctl.systemd"
+  cp tests/debian/systemctl "$room/usr/bin/systemctl"
+  rm -f "$room/usr/sbin/policy-rc.d"
 }
-# The same with sockets that are held for it, and a new one whenever it ends.
-daemon_held() {
-  before=$(started)
-  inside_as outgate sh -c '/root/holder.py /var/spool/postfix/outgate outgate serve </dev/null >>/var/log/outgate.log 2>&1 &'
-  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
-}
-daemon_ends() {
-  inside pkill -TERM -o -u outgate
-  room_wait '! pgrep -u outgate'
-}
-# What systemctl restart does.
-daemon_restarts() {
-  before=$(started)
-  inside pkill -TERM -x -u outgate outgate
-  room_wait "[ \$(grep -c '^ready' /var/log/outgate.log) -gt $before ]"
-}
+running() { inside systemctl is-active outgate.service outgate-auth.socket outgate-policy.socket outgate-milter.socket | sort -u; }
+sockets() { inside sh -c 'stat -c "%i %a %U:%G" /var/spool/postfix/outgate/*.sock'; }
+pid() { inside pgrep -x -u outgate outgate; }
 
 # other FILE VERSION [EDIT]: the same program as another version, after EDIT in its unpacked tree.
 other() {
@@ -110,7 +97,7 @@ deb=${2:-$(packaging/deb.sh)}
 rm -rf "$work"
 mkdir -p "$work"
 lintian --allow-root --fail-on error,warning "$deb"
-shellcheck -x -S warning packaging/deb.sh packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm tests/debian/*.sh
+shellcheck -x -S warning packaging/deb.sh packaging/debian/postinst packaging/debian/prerm packaging/debian/postrm tests/debian/package.sh tests/debian/root.sh
 other next.deb 9.0.0-1 'echo "# a later sample" >>etc/outgate/outgate.toml'
 other broken.deb 9.0.1-1 'printf "#!/bin/sh\nexit 1\n" >DEBIAN/preinst; chmod 755 DEBIAN/preinst'
 
@@ -119,7 +106,7 @@ root_make "$suite" sqlite3
 room_open
 trap end EXIT
 cp "$deb" "$room/root/this.deb"
-cp "$work/next.deb" "$work/broken.deb" tests/debian/holder.py "$room/root/"
+cp "$work/next.deb" "$work/broken.deb" "$room/root/"
 : >"$room/var/log/outgate.log"
 chmod 666 "$room/var/log/outgate.log"
 chmod 711 "$room/root"
@@ -155,7 +142,8 @@ has "$exposure" "Overall exposure level"
 echo "package: $exposure"
 
 say "wire Postfix"
-daemon_alone
+inside_as outgate sh -c 'outgate serve </dev/null >/var/log/outgate.log 2>&1 &'
+room_wait 'grep ^ready /var/log/outgate.log'
 inside sh -e -c '
   postconf -e default_transport=discard:
   outgate postfix config >lines
@@ -178,12 +166,17 @@ is "$(inside outgate doctor 2>&1)" "nothing wrong was found"
 used() { inside outgate --json quota show shop | sed 's/.*"used":\([0-9]*\).*/\1/'; }
 room_wait '[ $(grep -c "status=sent" /var/log/mail.log) = 2 ]'
 is "$(used)" 2
-daemon_ends
+inside pkill -TERM -u outgate
+room_wait '! pgrep -u outgate'
 
-say "the same with held sockets"
-daemon_held
+say "the same with the sockets of systemd"
+systemd_comes
+inside systemctl start outgate
+is "$(running)" active
+held=$(sockets)
+has "$held" "660 outgate:postfix"
 has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
-daemon_restarts
+inside systemctl restart outgate
 has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
 is "$(used)" 4
 
@@ -195,10 +188,9 @@ inside sh -c 'while ! [ -e enough ]; do
     grep -q "Ok: queued as" session && echo accepted >>sent || cat session >>troubled
   done </dev/null >/dev/null 2>&1 &'
 room_wait '[ $(grep -c . sent) -ge 2 ]'
+old=$(pid)
 has "$(apt install ./next.deb)" "Setting up outgate (9.0.0-1)"
-daemon_restarts
-held=$(inside grep -c . sent)
-room_wait "[ \$(grep -c . sent) -ge $((held + 3)) ]"
+room_wait "[ \$(grep -c . sent) -ge $(($(inside grep -c . sent) + 3)) ]"
 inside touch enough
 room_wait '! pgrep swaks'
 [ ! -e "$room/root/troubled" ] || fail "mail was refused during the upgrade: $(cat "$room/root/troubled")"
@@ -207,6 +199,8 @@ room_wait "[ \$(grep -c 'status=sent' /var/log/mail.log) -ge $accepted ]"
 is "$(used)" "$accepted"
 is "$(version)" "ii  9.0.0-1"
 as_made
+[ "$(pid)" != "$old" ] || fail "the daemon of before still runs"
+is "$(sockets)" "$held"
 inside grep -q '^# my own line' /etc/outgate/outgate.toml
 inside grep -q '^# a later sample' /etc/outgate/outgate.toml.dpkg-dist
 echo "package: $accepted messages, none lost, none charged twice"
@@ -220,17 +214,32 @@ has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued
 say "downgrade"
 has "$(apt install ./this.deb)" "downgrading outgate"
 is "$(version)" "ii  $this"
-daemon_restarts
+is "$(sockets)" "$held"
 has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
-daemon_ends
+inside systemctl stop outgate
 schema=$(inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version')
 inside_as outgate sqlite3 /var/lib/outgate/outgate.db 'PRAGMA user_version = 9000' >/dev/null
-if inside_as outgate outgate serve >"$work/newer.log" 2>&1; then fail "the store of a later version was taken"; fi
-has "$(cat "$work/newer.log")" newer
-cat "$work/newer.log"
+if inside systemctl start outgate 2>/dev/null; then fail "the store of a later version was taken"; fi
+has "$(inside tail -n 2 /var/log/standin/outgate.service.log)" "has schema version 9000, and this outgate knows versions up to $schema: use the newer outgate"
+if refused=$(inside outgate user list 2>&1); then fail "a command took the store of a later version"; fi
+has "$refused" "use the newer outgate"
 inside_as outgate sqlite3 /var/lib/outgate/outgate.db "PRAGMA user_version = $schema" >/dev/null
-daemon_held
+inside systemctl start outgate
 has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued as"
+
+say "logcheck's rules"
+# As syslog would have written what the daemon has said: what is left is what somebody should see.
+inside cat /var/log/standin/outgate.service.log /var/log/outgate.log | sed 's/^/2026-11-25T17:00:00.123456+01:00 mail outgate[123]: /' >"$work/syslog"
+sed 's/^[^ ]*/Nov 25 17:00:00/' "$work/syslog" >>"$work/syslog.old"
+cat "$work/syslog.old" >>"$work/syslog"
+grep -E '^[^#]' packaging/logcheck/outgate >"$work/rules"
+left=$(grep -E -v -f "$work/rules" "$work/syslog" | sed 's/^.*: \([-0-9T:.]*Z  *\)\{0,1\}//' || true)
+lacks "$left" "verdict=allow"
+lacks "$left" "reason=bad-password"
+lacks "$left" "ready"
+has "$left" "reason=ip-not-authorized"
+has "$left" "reason=sender-not-allowed"
+has "$left" "ERROR outgate ends"
 
 say "what an administrator decided stays: dpkg-statoverride, a configuration that is gone"
 inside dpkg-statoverride --update --add root adm 0644 /etc/outgate/outgate.toml
@@ -255,7 +264,8 @@ has "$warning" "POSTFIX STILL ASKS OUTGATE"
 has "$warning" "submission/inet/smtpd_sasl_path = outgate/auth.sock"
 has "$warning" "submissions/inet/smtpd_milters = { unix:outgate/milter.sock"
 has "$warning" "postconf -e 'smtpd_milters = inet:127.0.0.1:11332'"
-daemon_ends
+is "$(running)" inactive
+is "$(inside find /var/spool/postfix/outgate -type s)" ""
 printf '%s\n' "$warning" | sed -n 's/^    \(postconf .*\|postfix check .*\)/\1/p' >"$room/root/undo"
 [ "$(wc -l <"$room/root/undo")" -ge 7 ] || fail "too few commands in: $warning"
 inside sh -e undo
@@ -276,11 +286,22 @@ inside id outgate >/dev/null
 lacks "$(apt install ./this.deb)" "POSTFIX"
 as_made
 has "$(inside outgate user show shop)" shop
+is "$(running)" active
+lacks "$(apt remove outgate)" "STILL ASKS"
+# Wired by outgate itself: the record of before is named, and found by the next installation.
+apt install ./this.deb >/dev/null
+inside sh -c 'sed -i "/^submission/,\$d" /etc/postfix/master.cf'
+unwired=$(wiring)
+inside outgate postfix config --apply --yes >/dev/null 2>&1
+has "$(apt remove outgate)" "outgate postfix config --undo"
+apt install ./this.deb >/dev/null
+inside outgate postfix config --undo --yes >/dev/null 2>&1
+is "$(wiring)" "$unwired"
 lacks "$(apt remove outgate)" "STILL ASKS"
 
 say "purge"
 apt purge outgate >/dev/null
-for path in /etc/outgate /var/lib/outgate /var/spool/postfix/outgate /usr/share/outgate /usr/share/doc/outgate; do
+for path in /etc/outgate /var/lib/outgate /var/spool/postfix/outgate /usr/share/outgate /usr/share/doc/outgate /etc/postfix/outgate-undo; do
   [ ! -e "$room$path" ] || fail "left behind: $path"
 done
 is "$(inside sh -c 'find /etc/systemd /var/lib/systemd -name "*outgate*"')" ""
@@ -311,7 +332,7 @@ for call in "prerm failed-upgrade 9" "postinst abort-upgrade 9" "postinst abort-
   set -- $call
   script=$1
   shift
-  inside "$scripts.$script" "$@" >/dev/null || fail "$call failed"
+  inside DPKG_MAINTSCRIPT_PACKAGE=outgate "$scripts.$script" "$@" >/dev/null || fail "$call failed"
 done
 as_made
 is "$(inside dpkg --verify outgate)" ""

@@ -119,7 +119,7 @@ root_sweep() {
 
 # room_open: sets $room. One room at a time.
 room_open() {
-  [ -z "$room_keeper" ] || room_close
+  if [ -n "$room_keeper" ]; then room_close; fi
   room_place=$root_store/room.$$
   rm -rf "$room_place"
   mkdir -p "$room_place/upper" "$room_place/work" "$room_place/tree"
@@ -190,7 +190,6 @@ room_wait_root() {
 }
 
 room_close() {
-  room_status=$?
   if [ -n "${room_holder:-}" ]; then
     # Process 1 itself too: systemd-nspawn does not take its own with it.
     kill -9 "$room_holder" $room_keeper 2>/dev/null || true
@@ -200,7 +199,6 @@ room_close() {
     room=
   fi
   if [ -n "${room_place:-}" ]; then rm -rf --one-file-system "$room_place"; fi
-  return "$room_status"
 }
 
 inside() {

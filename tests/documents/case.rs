@@ -12,7 +12,7 @@
 //! guesses 10                          so many other wrong passwords before
 //! first                               a message that is accepted
 //! run     user remove shop            a command of outgate's, between login and message
-//! gone                                from then on the database is not there
+//! gone                                from then on the database is not there; MAIL is said until that is noticed
 //! mail    ceo@bank.example            the envelope sender
 //! to      51                          so many recipients; else one
 //! from    Ann <ann@example.com>       a header From field; `none`: there is none
@@ -152,9 +152,10 @@ impl Case {
         }
         let (there, away) = (host.path("state"), host.path("state-elsewhere"));
         std::fs::rename(&there, &away).unwrap();
+        let mail = format!("MAIL FROM:<{}>", self.mail.as_deref().unwrap_or_default());
         let mut answer = String::new();
         wait_for("the daemon notices", || {
-            answer = self.send(&mut smtp);
+            answer = smtp.say(&mail);
             smtp.reset();
             !answer.starts_with("250 ")
         });

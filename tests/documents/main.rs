@@ -5,6 +5,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
     reason = "a test that meets what it does not expect has failed"
 )]
 
@@ -23,7 +24,6 @@ mod host;
 mod json;
 mod links;
 #[path = "../nameserver/mod.rs"]
-#[allow(dead_code, reason = "the tests of Postfix use the rest")]
 mod nameserver;
 mod page;
 mod reference;

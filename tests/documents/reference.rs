@@ -198,10 +198,9 @@ fn files_are_where_the_package_puts_them() {
     let read = |name: &str| std::fs::read_to_string(root().join(name)).unwrap();
     let script = read("packaging/debian/postinst");
     let given: Vec<Vec<&str>> = script
-        .lines()
-        .filter_map(|line| line.trim().strip_prefix("own "))
-        .map(|line| line.split_whitespace().collect())
-        .filter(|words: &Vec<&str>| words.len() == 4)
+        .split("own ")
+        .map(|call| call.split([' ', '\n', ';']).take(4).collect())
+        .filter(|words: &Vec<&str>| words.len() == 4 && words[0].parse::<u32>().is_ok())
         .collect();
     assert!(given.len() >= 3, "{given:?}");
     for own in given {
@@ -215,12 +214,19 @@ fn files_are_where_the_package_puts_them() {
         .filter(|path| path.starts_with('/'))
         .collect();
     let cargo: toml::Table = read("Cargo.toml").parse().unwrap();
-    let assets = cargo["package"]["metadata"]["deb"]["assets"].as_array().unwrap();
+    let assets = cargo["package"]["metadata"]["deb"]["assets"]
+        .as_array()
+        .unwrap();
     for asset in assets {
         let place = format!("/{}", asset[1].as_str().unwrap());
         // The lists of what is there, and what every package has.
-        let is_told = paths.iter().any(|path| place.starts_with(path) || path.starts_with(&place));
-        assert!(is_told, "docs/src/reference/files.md does not tell of {place}");
+        let is_told = paths
+            .iter()
+            .any(|path| place.starts_with(path) || path.starts_with(&place));
+        assert!(
+            is_told,
+            "docs/src/reference/files.md does not tell of {place}"
+        );
     }
 }
 

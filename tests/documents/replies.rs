@@ -6,7 +6,10 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use outgate::decision::Decision;
 use outgate::decision::reason::Reason;
+use outgate::decision::sentence::reply;
+use outgate::model::header_from::FromError;
 use serde_json::Value;
 
 use crate::case::{Case, Heard, PASSWORD};
@@ -306,16 +309,24 @@ fn every_reason_has_one_page_and_every_page_a_reason() {
 
 #[test]
 fn every_reason_is_heard_in_a_case() {
-    let heard: BTreeSet<String> = pages()
-        .iter()
-        .flat_map(Case::all)
-        .map(|case| case.reason)
-        .collect();
-    // `internal-error` is a fault of ours, or of a Postfix that withholds what it should say: nobody causes it by mail.
+    let cases = pages().iter().flat_map(Case::all).collect::<Vec<_>>();
+    let heard: BTreeSet<&str> = cases.iter().map(|case| case.reason.as_str()).collect();
     for reason in Reason::ALL {
         let expected = !matches!(reason, Reason::Allowed | Reason::InternalError);
         assert_eq!(heard.contains(reason.id()), expected, "{reason}");
     }
+    // A fault of ours, or of a Postfix that withholds what it should say: nobody causes it by mail.
+    let fault = Decision::trouble(Reason::InternalError);
+    let wording = outgate::config::Config::default().wording();
+    let said = reply(&fault, &fault.findings[0], &wording, "", "shop", 0).unwrap();
+    let pages = pages();
+    let page = pages
+        .iter()
+        .find(|page| reasons(page).contains("internal-error"));
+    assert!(
+        page.unwrap().code().contains(&said.to_string().as_str()),
+        "{said}"
+    );
 }
 
 /// The title is what somebody types into a search engine: the reply, with dots for what is theirs.
@@ -334,6 +345,23 @@ fn titles_are_replies() {
             })
         });
         assert!(is_one, "{}: {title}", page.name());
+    }
+}
+
+/// People search for the end of the line as well.
+#[test]
+fn everything_that_can_be_wrong_with_a_header_from_is_named() {
+    for error in FromError::ALL {
+        let page = match error.is_missing() {
+            true => "header-from-missing.md",
+            false => "header-from-malformed.md",
+        };
+        let page = Page::read(&root().join("docs/src/replies").join(page));
+        assert!(
+            page.text.contains(&error.to_string()),
+            "{}: {error}",
+            page.name()
+        );
     }
 }
 

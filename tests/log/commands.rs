@@ -353,6 +353,23 @@ fn followers_hear_what_comes_and_leave_when_nobody_listens() {
 }
 
 #[test]
+fn what_was_answered_is_in_the_log_that_is_read_next() {
+    let site = site();
+    let daemon = site.ready();
+    for number in 0..20 {
+        // The second line of a burst is not written at once: more may come.
+        for nobody in ["a", "b"] {
+            let sender = format!("{nobody}{number}@evil.example");
+            assert!(site.policy(&sender).starts_with("550 "));
+        }
+        let newest = site.done(&["--json", "log", "--limit", "1"]);
+        let newest: Value = serde_json::from_str(newest.trim()).unwrap();
+        assert_eq!(newest["mail_from"], format!("b{number}@evil.example"));
+    }
+    daemon.stop();
+}
+
+#[test]
 fn a_log_that_cannot_be_written_changes_no_answer_and_is_said() {
     let site = site();
     let file = site.path("state").join(FILE);
