@@ -5,6 +5,8 @@
 # of the building host gets into the program.
 set -eu
 cd "$(dirname "$0")/.."
+# The modes in the package are the same whoever builds it.
+umask 022
 
 tools=$(tests/tool.sh cargo-deb 3.8.0)
 SOURCE_DATE_EPOCH=$(packaging/epoch.sh)
