@@ -140,3 +140,20 @@ fn the_usual_directory() {
     );
     assert_eq!(site.host.ids(&postfix), [] as [&str; 0]);
 }
+
+/// The lines that are printed leave nothing to change.
+#[test]
+fn what_was_wired_by_hand_stays() {
+    let site = Site::new("");
+    for wiring in WIRINGS {
+        let postfix = site.host.postfix(wiring);
+        let done = site.done(&postfix, &format!("--apply --wiring {wiring}"));
+        assert_eq!(
+            done["changed"],
+            false,
+            "{wiring}: {}",
+            done["diff"].as_str().unwrap()
+        );
+        assert!(!kept(&postfix).exists());
+    }
+}
