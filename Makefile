@@ -27,12 +27,12 @@ run:
 
 # The stages of make test, in this order. Each is a target of its own, `make stage-lint`, and the times of all are
 # printed at the end; `make test STAGES="lint tests"` takes some of them.
-STAGES = lint tests docs licences package container
+STAGES = lint tests docs licences package book container
 
 test: setup
 	@tests/stages.sh test $(STAGES)
 
-.PHONY: stage-lint stage-tests stage-docs stage-licences stage-package stage-container
+.PHONY: stage-lint stage-tests stage-docs stage-licences stage-package stage-book stage-container
 stage-lint:
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -51,6 +51,10 @@ stage-licences:
 stage-package:
 	@tests/debian/package.sh
 
+# Does what the book shows, page by page.
+stage-book:
+	@tests/debian/book.sh
+
 # Skipped where no container engine answers.
 stage-container:
 	@tests/container.sh
@@ -67,17 +71,22 @@ deb: setup
 	@packaging/deb.sh
 
 # What a release has beside make test: other suites, the second build, the long runs, and the files.
-RELEASE = ready $(STAGES) package-trixie package-noble reproduce restarts fuzz files
+RELEASE = ready $(STAGES) package-trixie package-noble systemd reproduce restarts fuzz files
 
 release: setup
 	@tests/stages.sh release $(RELEASE)
 
-.PHONY: stage-ready stage-package-trixie stage-package-noble stage-reproduce stage-restarts stage-fuzz stage-files
+.PHONY: stage-ready stage-package-trixie stage-package-noble stage-systemd stage-reproduce stage-restarts stage-fuzz \
+  stage-files
 stage-ready stage-files:
 	@packaging/release.sh $(@:stage-%=%)
 
 stage-package-trixie stage-package-noble:
 	@tests/debian/package.sh $(@:stage-package-%=%)
+
+# Skipped where systemd cannot be booted in a container.
+stage-systemd:
+	@tests/debian/systemd.sh
 
 stage-reproduce:
 	@tests/debian/reproduce.sh "$$(packaging/deb.sh)"

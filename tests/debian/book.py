@@ -191,11 +191,14 @@ class Examples:
         """A line of the page as an expression, and the examples that it looks for, by group."""
         groups = {}
         unknown = [e for e, real in self.found.items() if real is None]
-        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r"\.\.\."]) + ")", plain(self.applied(line)))
+        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r" \.\.\. ", r"\.\.\."]) + ")", plain(self.applied(line)))
         out = ""
         for piece in pieces:
             if piece == "...":
                 out += ".*?"
+            elif piece == " ... ":
+                # Nothing, too.
+                out += "(?: .*?)? "
             elif piece in unknown and piece not in groups.values():
                 name = f"e{unknown.index(piece)}"
                 groups[name] = piece

@@ -86,6 +86,7 @@ class Outputs(unittest.TestCase):
 
     def test_anything_within_a_line(self):
         self.assertIsNone(compare("id ... of a", "id 17 18 of a\n")[0])
+        self.assertIsNone(compare("id ... of a", "id of a\n")[0])
         self.assertEqual(compare("id ... of a", "id\n of a\n")[0], 0)
 
     def test_any_lines(self):

@@ -12,7 +12,7 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
             "not-wired",
             "no service of master.cf asks outgate",
             "Postfix sends mail as before, and nobody decides who may send",
-            "put the lines in main.cf and master.cf that this prints: outgate postfix config",
+            "outgate postfix config --apply",
         ));
     }
     findings.extend(submissions.into_iter().map(|door| bypass(wired, door)));
