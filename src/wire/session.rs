@@ -219,4 +219,3 @@ fn nobody_loses(record: &Record, wish: &Wish, plan: &Plan) -> Result<(), Failed>
         ),
     ))
 }
-
