@@ -144,6 +144,20 @@ impl Options {
         ))
     }
 
+    /// smtpd ends without the auth socket, and puts mail off without the others.
+    fn is_safe_to_reload(&self, found: &[Finding]) -> Result<(), Failure> {
+        let stopped = found
+            .iter()
+            .any(|finding| finding.id == "daemon-not-running");
+        match self.reload && stopped && !self.dry_run {
+            true => Err(Failure::refused(
+                "outgate does not run: Postfix would find nobody to ask after a reload",
+                "start it first: systemctl start outgate; or leave out --reload",
+            )),
+            false => Ok(()),
+        }
+    }
+
     fn change(
         &self,
         change: &Change,
@@ -152,11 +166,14 @@ impl Options {
     ) -> Result<Exit, Failure> {
         let mut done = Done::new(self, change)?;
         if self.apply {
-            done.doctor = still_found(change, host, file);
+            let found = still_found(change, host, file);
+            self.is_safe_to_reload(&found)?;
+            done.doctor = found.iter().map(words).collect();
         }
         if !output.is_json() {
             done.show_before(output);
         }
+        change.leave_copy();
         if change.is_any() && !self.dry_run {
             change.is_permitted()?;
             if !self.yes && !output.ask("Change these files?") {
@@ -178,17 +195,20 @@ impl Options {
 }
 
 /// What doctor will say about this.
-fn still_found(change: &Change, host: &Host, file: &Path) -> Vec<String> {
+fn still_found(change: &Change, host: &Host, file: &Path) -> Vec<Finding> {
     let places = Places {
         config_file: file.to_owned(),
         postfix: Some(change.copy().to_owned()),
     };
-    let findings = examine(&look::gather(&host.config, places, &host.clock));
-    let words = |finding: &Finding| match finding.services.as_slice() {
+    examine(&look::gather(&host.config, places, &host.clock))
+}
+
+/// A finding in one line.
+fn words(finding: &Finding) -> String {
+    match finding.services.as_slice() {
         [] => format!("{}: {}", finding.id, finding.what),
         services => format!("{} ({}): {}", finding.id, services.join(", "), finding.what),
-    };
-    findings.iter().map(words).collect()
+    }
 }
 
 /// What was done, or would be.

@@ -18,6 +18,8 @@ pub struct Change {
     pub(super) record: Option<Record>,
     /// What the files were before outgate ever changed them.
     pub(super) before: [Vec<u8>; 2],
+    /// What they are to be, in the order of [`Session::originals`].
+    pub(super) new: [Vec<u8>; 2],
     /// What the operator should know.
     pub notes: Vec<String>,
     /// The services that it is about.
@@ -36,9 +38,14 @@ impl Change {
         !self.files.is_empty()
     }
 
-    /// The configuration as it would be: a directory for `postconf -c`.
+    /// The configuration as it would be: a directory for `postconf -c`, until it is left.
     pub fn copy(&self) -> &Path {
         self.session.copy.path()
+    }
+
+    /// Takes the copy away. Nothing needs it any more, and whoever is asked may go without an answer.
+    pub fn leave_copy(&self) {
+        self.session.copy.remove();
     }
 
     /// The words for what makes Postfix read its files.
@@ -136,10 +143,10 @@ impl Change {
 
     fn put(&self) -> Result<(), Failed> {
         // What a service says for itself first, then what is said for all.
-        for original in self.session.originals().into_iter().rev() {
-            let new = self.session.copy.read(original.name)?;
-            if new != original.bytes {
-                place::replace(&original.path, &new)?;
+        let originals = self.session.originals();
+        for (original, new) in originals.into_iter().zip(&self.new).rev() {
+            if *new != original.bytes {
+                place::replace(&original.path, new)?;
             }
         }
         Ok(())

@@ -30,8 +30,7 @@ pub struct Copy(PathBuf);
 
 impl Drop for Copy {
     fn drop(&mut self) {
-        // What stays is in the directory for what is temporary.
-        let _ = fs::remove_dir_all(&self.0);
+        self.remove();
     }
 }
 
@@ -99,6 +98,12 @@ impl Copy {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             read => read.map_err(|error| Failed::io("read", &path, &error)),
         }
+    }
+
+    /// Ends it before its time.
+    pub fn remove(&self) {
+        // What stays is in the directory for what is temporary.
+        let _ = fs::remove_dir_all(&self.0);
     }
 
     /// Where it is.

@@ -57,7 +57,7 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
         chosen.there.contains(&id) || chosen.made.iter().any(|name| format!("{name}/inet") == id)
     };
     let wired: Vec<&Door<'_>> = doors.iter().filter(is_chosen).collect();
-    somebody_checks_passwords(&host, &doors, wish)?;
+    somebody_checks_passwords(&host, &doors, &chosen.made, wish)?;
     no_proxy(&wired, wish)?;
     let mut plan = Plan::default();
     let mut said: Vec<(String, Vec<String>)> = Vec::new();
@@ -144,12 +144,16 @@ fn add(host: &mut Postfix, new: &Snippet) {
 fn somebody_checks_passwords(
     host: &Postfix,
     doors: &[Door<'_>],
+    made: &[String],
     wish: &Wish,
 ) -> Result<(), Failed> {
     let own = |name: &str| host.settings.is_own(name);
     let old = |door: &Door<'_>| {
         door.service.options.contains_key("smtpd_sasl_path")
             || door.service.options.contains_key("smtpd_sasl_type")
+            // Cyrus is what Postfix asks where nothing is said.
+            || (door.has_own_logins()
+                && made.iter().all(|name| format!("{name}/inet") != door.service.id()))
     };
     let asked =
         own("smtpd_sasl_path") || own("smtpd_sasl_type") || own(LOGINS) || doors.iter().any(old);

@@ -75,7 +75,7 @@ impl Session {
         Ok(postfix)
     }
 
-    /// Both files.
+    /// Both files: main.cf, then master.cf.
     pub(super) fn originals(&self) -> [&Original; 2] {
         [&self.main, &self.master]
     }
@@ -175,10 +175,10 @@ impl Session {
         services: Vec<String>,
     ) -> Result<Change, Failed> {
         let (mut diff, mut files) = (String::new(), Vec::new());
-        for original in self.originals() {
-            let new = self.copy.read(original.name)?;
-            if new != original.bytes {
-                diff.push_str(&original.diff(&new));
+        let new = [self.copy.read(MAIN)?, self.copy.read(MASTER)?];
+        for (original, new) in self.originals().into_iter().zip(&new) {
+            if *new != original.bytes {
+                diff.push_str(&original.diff(new));
                 files.push(original.path.clone());
             }
         }
@@ -186,6 +186,7 @@ impl Session {
             undo: place_of(&self.directory),
             record,
             before,
+            new,
             notes,
             services,
             diff,

@@ -108,6 +108,11 @@ fn logins_on_port_25_alone() {
 }
 
 #[test]
+fn logins_by_postfixs_defaults() {
+    there_and_back("cyrus-submission", &[], &WIRINGS);
+}
+
+#[test]
 fn a_cleanup_of_its_own() {
     there_and_back("box", &[], &WIRINGS);
 }

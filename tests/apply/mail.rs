@@ -131,8 +131,22 @@ fn from_the_stock_files_to_refused_mail_and_back() {
     site.host.outgate("domain add shop.example --trusted");
     site.host.outgate("user add shop --allow shop.example");
     wait_for(|| running.listens(1) && running.listens(2));
+    for (service, words, answer) in conversations() {
+        let talk = running.talk(service, &words);
+        assert!(talk.contains(answer), "{words}: {answer} is not in\n{talk}");
+    }
+    assert_eq!(capabilities(), on_25);
+
+    site.done(&postfix, "--undo --reload");
+    assert!(files(&postfix) == before);
+    wait_for(|| !running.listens(1));
+    assert_eq!(capabilities(), on_25);
+}
+
+/// A service by its place among the ports, what is said to it, and a part of an answer.
+fn conversations() -> Vec<(usize, String, &'static str)> {
     let login = "--auth PLAIN --auth-user shop --auth-password";
-    for (service, words, answer) in [
+    vec![
         (
             1,
             format!("--tls {login} correct-horse --from a@shop.example"),
@@ -166,14 +180,5 @@ fn from_the_stock_files_to_refused_mail_and_back() {
             "530 5.7.0 Authentication required",
         ),
         (0, "--from a@shop.example".to_owned(), "Relay access denied"),
-    ] {
-        let talk = running.talk(service, &words);
-        assert!(talk.contains(answer), "{words}: {answer} is not in\n{talk}");
-    }
-    assert_eq!(capabilities(), on_25);
-
-    site.done(&postfix, "--undo --reload");
-    assert!(files(&postfix) == before);
-    wait_for(|| !running.listens(1));
-    assert_eq!(capabilities(), on_25);
+    ]
 }

@@ -319,3 +319,19 @@ fn somebody_who_is_not_root() {
     assert!(said.contains("root"), "{said}");
     assert_eq!(files(&postfix), before);
 }
+
+/// Postfix would find nobody.
+#[test]
+fn no_reload_without_a_daemon() {
+    let mut site = Site::new("");
+    let postfix = site.stock();
+    site.host.kill();
+    let (exit, said) = site.refused(&postfix, "--apply --yes --reload");
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("systemctl start outgate"), "{said}");
+    let done = site.done(&postfix, "--apply");
+    assert!(
+        done["doctor"].to_string().contains("daemon-not-running"),
+        "{done}"
+    );
+}

@@ -36,6 +36,8 @@ class Command:
         self.line, self.user, self.text = line, user, text
         self.shown = []
         self.status = 0
+        # What is typed on the terminal that it then gets.
+        self.answer = None
         # A command that the page leaves out of sight.
         self.hidden = False
 
@@ -111,7 +113,7 @@ class Reader:
             self.steps.append(command)
         elif word == "example":
             self.steps.append(Example(line, value))
-        elif word in ("status", "file", "append"):
+        elif word in ("status", "answer", "file", "append"):
             self.marks[word] = value
         elif word in SETTINGS:
             self.settings[word] = body if word == "zone" else value or ""
@@ -134,7 +136,7 @@ class Reader:
             path = marks.get("file") or marks["append"]
             self.steps.append(File(line, path, "append" in marks, "\n".join(body) + "\n"))
         elif marks:
-            raise Wrong(f"line {line}: status= is for a console block")
+            raise Wrong(f"line {line}: {' and '.join(marks)}: for another kind of block")
 
     def console(self, line, body, marks):
         commands, goes_on = [], False
@@ -158,6 +160,7 @@ class Reader:
                 command.status = None
         if "status" in marks:
             commands[-1].status = "fail" if marks["status"] == "fail" else int(marks["status"])
+        commands[-1].answer = marks.get("answer")
         self.steps += commands
 
 
@@ -188,11 +191,14 @@ class Examples:
         """A line of the page as an expression, and the examples that it looks for, by group."""
         groups = {}
         unknown = [e for e, real in self.found.items() if real is None]
-        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r"\.\.\."]) + ")", plain(self.applied(line)))
+        pieces = re.split("(" + "|".join([re.escape(e) for e in unknown] + [r" \.\.\. ", r"\.\.\."]) + ")", plain(self.applied(line)))
         out = ""
         for piece in pieces:
             if piece == "...":
                 out += ".*?"
+            elif piece == " ... ":
+                # Nothing, too.
+                out += "(?: .*?)? "
             elif piece in unknown and piece not in groups.values():
                 name = f"e{unknown.index(piece)}"
                 groups[name] = piece
@@ -350,11 +356,18 @@ def check(command, status, output, examples):
             raise Wrong(f"the page shows, from its line {good + 1} on, what was not said: {line}\n--- said:\n{output}---")
 
 
+def on_a_terminal(text, answer):
+    """The command as one that is answered: what does not end with a new line is its question. ($file is what Shell runs.)"""
+    answer, text = ("'" + part.replace("'", "'\\''") + "'" for part in (answer, text))
+    asked = 'until [ -n "$(tail -c 1 "$file.out")" ]; do sleep 0.05; done'
+    return f"{{ {asked}; printf '%s\\n' {answer}; }} | script -qec {text} /dev/null"
+
+
 def do(command, text, shell, examples, aloud):
     end = time.monotonic() + LATE
     while True:
         began = time.monotonic()
-        status, output = shell.run(text)
+        status, output = shell.run(text if command.answer is None else on_a_terminal(text, command.answer))
         if aloud:
             took = time.monotonic() - began
             print(f"{'#' if command.user == 'root' else '$'} {text}\n{output}= {status}, {took:.1f} s\n", file=sys.stderr)

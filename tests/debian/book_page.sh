@@ -32,17 +32,8 @@ furnish() {
       root_fail "$page: could not install its packages"
     }
   fi
-  if wiring=$(setting wiring); then wire "$wiring"; fi
+  if wiring=$(setting wiring); then inside outgate postfix config --wiring "$wiring" --apply --yes >/dev/null; fi
   inside systemctl start postfix
-}
-
-# Puts the lines of that wiring where they belong. Debian's own master.cf has no submission services switched on.
-wire() {
-  inside sh -ec '
-    outgate postfix config --wiring "$1" >/opt/book/lines
-    sed "/^# master.cf/,\$d" /opt/book/lines | grep "^[a-z]" >/opt/book/main
-    while read -r line; do postconf -e "$line"; done </opt/book/main
-    sed -n "/^# master.cf/,\$p" /opt/book/lines | grep -v "^#" >>/etc/postfix/master.cf' sh "$1"
 }
 
 if reason=$(setting none); then

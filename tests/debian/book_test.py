@@ -3,7 +3,7 @@
 
 import unittest
 
-from book import Command, Example, Examples, File, Wrong, parse
+from book import Command, Example, Examples, File, Wrong, on_a_terminal, parse
 
 
 def compare(shown, output, *examples):
@@ -37,6 +37,11 @@ class Pages(unittest.TestCase):
     def test_exit_statuses(self):
         page = parse("<!-- test: status=1 -->\n\n```console\n# a\n# b\n```\n```console\n# c\n# echo $?\n3\n```\n")
         self.assertEqual([c.status for c in page.steps], [0, 1, None, 0])
+
+    def test_answers(self):
+        page = parse("<!-- test: answer=y -->\n```console\n# a\n# it's\n```\n")
+        self.assertEqual([c.answer for c in page.steps], [None, "y"])
+        self.assertTrue(on_a_terminal("it's", "y").endswith("printf '%s\\n' 'y'; } | script -qec 'it'\\''s' /dev/null"))
 
     def test_settings_and_what_is_not_seen(self):
         page = parse("<!-- test: packages=a,b -->\n<!-- test: zone\nx TXT y\n-->\n<!-- test: run\nlater\n-->\n<!-- test: example=Id1 -->\n")
@@ -81,6 +86,7 @@ class Outputs(unittest.TestCase):
 
     def test_anything_within_a_line(self):
         self.assertIsNone(compare("id ... of a", "id 17 18 of a\n")[0])
+        self.assertIsNone(compare("id ... of a", "id of a\n")[0])
         self.assertEqual(compare("id ... of a", "id\n of a\n")[0], 0)
 
     def test_any_lines(self):

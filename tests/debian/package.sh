@@ -11,6 +11,7 @@ cd "$(dirname "$0")/../.."
 suite=${1:-bookworm}
 work=$PWD/target/package-$suite
 step=
+why="a command failed"
 began=$(date +%s)
 
 say() {
@@ -27,26 +28,28 @@ end() {
         tail -n 12 "$log" >&2
       fi
     done
-    echo "package: FAILED on $suite, at: $step" >&2
+    echo "package: FAILED on $suite, at: $step: $why" >&2
   fi
   room_close
   rm -rf "$work"
   exit "$status"
 }
 fail() {
-  echo "package: $*" >&2
+  why=$*
   exit 1
 }
 is() { [ "$1" = "$2" ] || fail "expected: $2, found: $1"; }
 has() {
   case "$1" in
     *"$2"*) ;;
-    *) fail "expected: $2, in: $1" ;;
+    *) fail "expected: $2, in:
+$1" ;;
   esac
 }
 lacks() {
   case "$1" in
-    *"$2"*) fail "not expected: $2, in: $1" ;;
+    *"$2"*) fail "not expected: $2, in:
+$1" ;;
   esac
 }
 mode() { inside stat -c '%a %U:%G' "$1"; }
@@ -54,7 +57,7 @@ apt() { inside apt-get -q -y --allow-downgrades -o Dpkg::Options::=--force-confo
 version() { inside dpkg-query -W -f '${db:Status-Abbrev} ${Version}' outgate; }
 wiring() { inside sh -c 'cat /etc/postfix/main.cf /etc/postfix/master.cf | md5sum'; }
 
-# as_made MODE...: what the package gives out, whoever installed it before.
+# What the package gives out, whoever installed it before.
 as_made() {
   is "$(mode /etc/outgate/outgate.toml)" "640 root:outgate"
   is "$(mode /var/lib/outgate)" "700 outgate:outgate"
@@ -230,28 +233,29 @@ has "$(send 587 127.0.0.1 news@example.com correct-horse)" "250 2.0.0 Ok: queued
 say "logcheck's rules"
 # As syslog would have written what the daemon has said: what is left is what somebody should see.
 inside cat /var/log/standin/outgate.service.log /var/log/outgate.log | sed 's/^/2026-11-25T17:00:00.123456+01:00 mail outgate[123]: /' >"$work/syslog"
-sed 's/^[^ ]*/Nov 25 17:00:00/' "$work/syslog" >>"$work/syslog.old"
-cat "$work/syslog.old" >>"$work/syslog"
+sed 's/^[^ ]*/Nov 25 17:00:00/' "$work/syslog" >"$work/syslog.short"
+cat "$work/syslog.short" >>"$work/syslog"
 grep -E '^[^#]' packaging/logcheck/outgate >"$work/rules"
-left=$(grep -E -v -f "$work/rules" "$work/syslog" | sed 's/^.*: \([-0-9T:.]*Z  *\)\{0,1\}//' || true)
+left=$(grep -E -v -f "$work/rules" "$work/syslog" || true)
 lacks "$left" "verdict=allow"
 lacks "$left" "reason=bad-password"
-lacks "$left" "ready"
+lacks "$left" "]: ready"
 has "$left" "reason=ip-not-authorized"
 has "$left" "reason=sender-not-allowed"
 has "$left" "ERROR outgate ends"
 
 say "what an administrator decided stays: dpkg-statoverride, a configuration that is gone"
 inside dpkg-statoverride --update --add root adm 0644 /etc/outgate/outgate.toml
-inside dpkg-statoverride --update --add outgate adm 0750 /var/lib/outgate
+inside dpkg-statoverride --update --add outgate postfix 2770 /var/spool/postfix/outgate
+inside chmod 2750 /var/spool/postfix/outgate
 apt install --reinstall ./this.deb >/dev/null
+inside systemd-tmpfiles --create outgate.conf
 is "$(mode /etc/outgate/outgate.toml)" "644 root:adm"
-is "$(mode /var/lib/outgate)" "750 outgate:adm"
-inside sh -c 'chmod 700 /var/lib/outgate; rm /etc/outgate/outgate.toml'
+is "$(mode /var/spool/postfix/outgate)" "2770 outgate:postfix"
+inside rm /etc/outgate/outgate.toml
 apt install --reinstall ./this.deb >/dev/null
-is "$(mode /var/lib/outgate)" "750 outgate:adm"
 [ ! -e "$room/etc/outgate/outgate.toml" ] || fail "a removed configuration came back"
-inside sh -c 'dpkg-statoverride --remove /etc/outgate/outgate.toml; dpkg-statoverride --remove /var/lib/outgate' >/dev/null
+inside sh -c 'dpkg-statoverride --remove /etc/outgate/outgate.toml; dpkg-statoverride --remove /var/spool/postfix/outgate' >/dev/null
 apt -o Dpkg::Options::=--force-confmiss install --reinstall ./this.deb >/dev/null
 as_made
 

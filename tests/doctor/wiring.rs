@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::host::{Host, ids};
+use crate::host::{Host, Postfix, ids};
 
 /// What is done to a good wiring, and what doctor has to find.
 struct Case {
@@ -360,12 +360,20 @@ const MENDED: &[Case] = &[
 ];
 
 /// Faults whose fix is for people to do: outgate's own configuration.
-const SHOWN: &[Case] = &[case(
-    "auth-milter",
-    &["-F submission/inet/process_limit=5000"],
-    "process-limits",
-    "5100",
-)];
+const SHOWN: &[Case] = &[
+    case(
+        "auth-milter",
+        &["-F submission/inet/process_limit=5000"],
+        "process-limits",
+        "5100",
+    ),
+    case(
+        "auth-milter",
+        &["-P submission/inet/smtpd_upstream_proxy_protocol=haproxy"],
+        "proxy-line",
+        "haproxy",
+    ),
+];
 
 /// What is wrong with what doctor says of a case; empty: nothing.
 fn fault(host: &Host, case: &Case, mend: bool) -> Option<String> {
@@ -407,6 +415,27 @@ fn each_fault_is_found_alone_and_its_fix_mends_it() {
 #[test]
 fn faults_that_people_mend() {
     judge(SHOWN, false);
+}
+
+#[test]
+fn whoever_checks_passwords_goes_on_where_nobody_asks_outgate_yet() {
+    let host = Host::new("");
+    let postfix = host.postfix("milter");
+    postfix.edit("-P submission/inet/smtpd_milters=");
+    postfix.edit("-P submissions/inet/smtpd_milters=");
+    let fix = |postfix: &Postfix| {
+        let findings = host.doctor(postfix);
+        let found = findings
+            .iter()
+            .find(|finding| finding["id"] == "submission-without-outgate");
+        found.unwrap()["fix"].as_str().unwrap().to_owned()
+    };
+    let said = fix(&postfix);
+    assert!(said.contains("--wiring milter"), "{said}");
+    postfix.edit("-P submission/inet/smtpd_sasl_path=outgate/auth.sock");
+    postfix.edit("-P submission/inet/smtpd_sasl_type=dovecot");
+    let said = fix(&postfix);
+    assert!(said.contains("--wiring auth-"), "{said}");
 }
 
 /// Port 25 is for mail without a login, which must go on coming in.

@@ -24,7 +24,12 @@ pub fn milter(wired: &Wired<'_>) -> Option<String> {
 /// The commands that make a service ask outgate.
 pub fn ask(wired: &Wired<'_>, door: &Door<'_>) -> String {
     let others = door.value(crate::doctor::wiring::MILTERS);
-    let wiring = wired.asking().next().map_or("auth-milter", Door::wiring);
+    // Where nobody asks yet, whoever checks passwords now goes on.
+    let first = match door.auth.is_none() && door.has_logins() {
+        true => "milter",
+        false => "auth-milter",
+    };
+    let wiring = wired.asking().next().map_or(first, Door::wiring);
     match milter(wired).filter(|_| wiring.ends_with("milter")) {
         Some(milter) => {
             let all = [milter, others].join(",");

@@ -12,7 +12,7 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
             "not-wired",
             "no service of master.cf asks outgate",
             "Postfix sends mail as before, and nobody decides who may send",
-            "put the lines in main.cf and master.cf that this prints: outgate postfix config",
+            "outgate postfix config --apply",
         ));
     }
     findings.extend(submissions.into_iter().map(|door| bypass(wired, door)));
@@ -20,6 +20,7 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
     findings.extend(wired.doors.iter().filter_map(no_login));
     findings.extend(wired.doors.iter().filter_map(|door| reentry(wired, door)));
     findings.extend(wired.asking().filter_map(xclient));
+    findings.extend(wired.asking().filter_map(proxied));
     findings.extend(wired.asking().filter_map(|door| relays(wired, door)));
 }
 
@@ -147,6 +148,25 @@ fn xclient(door: &Door<'_>) -> Option<Finding> {
         format!(
             "leave it if a proxy of yours needs it, and all of these are yours; otherwise:\n{}",
             door.set(HOSTS, "")
+        ),
+    );
+    Some(finding.of(&door.service.name))
+}
+
+/// A client address that whoever connects writes himself.
+fn proxied(door: &Door<'_>) -> Option<Finding> {
+    const PROTOCOL: &str = "smtpd_upstream_proxy_protocol";
+    let protocol = door.value(PROTOCOL);
+    if protocol.is_empty() || door.service.is_local() {
+        return None;
+    }
+    let finding = Finding::advice(
+        "proxy-line",
+        format!("{PROTOCOL} = {protocol}, where other hosts can connect"),
+        "whoever connects past the proxy says himself from which address he comes, and address lists believe it",
+        format!(
+            "leave it if a firewall lets only your proxy connect; otherwise bind the service to an address that only the              proxy reaches, as in master.cf: 127.0.0.1:{}",
+            door.service.port()
         ),
     );
     Some(finding.of(&door.service.name))
