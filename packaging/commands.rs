@@ -12,8 +12,8 @@ DIRECTORY/commands.md here. A test compares. -->
 
 Standard output is data, standard error is talk. All commands but `status` work without a daemon, on the store itself. With
 one running, a command that changes something returns when the daemon has taken note; if that takes longer than two seconds it
-says \"stored, not confirmed\" and exits 75. Names are looked up without case. Each command has a manual page:
-`man outgate-user-add`.
+says \"stored, not confirmed\" and exits 75. Names are looked up without case. `outgate --version` says which commit the program
+was built from. Each command has `--help` and a manual page: `man outgate-user-add`.
 
 | exit | meaning |
 | --- | --- |

@@ -22,30 +22,37 @@ const DAEMON: &str = r#".SH "THE DAEMON"
 \fBoutgate serve\fR answers Postfix on three sockets: \fIauth\fR (Dovecot auth protocol), \fIpolicy\fR (SMTPD policy
 delegation) and \fImilter\fR. It prints a line for each on standard output, then \fBready\fR, and logs to standard error.
 .PP
-\fBoutgate postfix config\fR prints the lines that Postfix needs; nothing is asked before they are there.
+\fBoutgate postfix config\fR prints the lines that Postfix needs, and puts them in place with \fB\-\-apply\fR; nothing is
+asked before they are there.
 .TP
 \fBSIGHUP\fR
-Reads the configuration again, all but \fI[store]\fR and \fI[listen]\fR. One that is wrong changes nothing.
+Reads the configuration again, all but \fI[store]\fR, \fI[listen]\fR and \fImilter.max\-connections\fR, which wait for a
+restart. One that is wrong changes nothing.
 .TP
 \fBSIGTERM\fR
-Ends: answers what is asked meanwhile, and lets messages under way end.
+Ends within 10 seconds: answers what is asked meanwhile, and lets messages under way end. A second one ends it at once.
+.SH ENVIRONMENT
+.TP
+\fBOUTGATE_CONFIG\fR
+The configuration file, where no \fB\-\-config\fR is given.
 .SH FILES
 .TP
 \fI/etc/outgate/outgate.toml\fR
 The configuration, see \fBoutgate.toml\fR(5).
 .TP
 \fI/var/lib/outgate/\fR
-Users, domains and counters, and the control socket.
+Users, domains and counters (\fIoutgate.db\fR), the decision log (\fIlog.db\fR), and the control socket.
 .TP
 \fI/var/spool/postfix/outgate/\fR
 The sockets that Postfix connects to: mode 2750, group \fBpostfix\fR.
 .SH "EXIT STATUS"
-\fB0\fR done, or would be allowed; \fB1\fR refused; \fB2\fR usage; \fB75\fR temporary, try again; \fB78\fR the
-configuration is wrong.
+\fB0\fR done, or would be allowed; \fB1\fR refused, or \fBoutgate doctor\fR found something; \fB2\fR usage; \fB75\fR
+temporary, try again; \fB78\fR the configuration is wrong, or names a store that this version cannot use.
 .SH "SEE ALSO"
 \fBoutgate.toml\fR(5), \fBpostconf\fR(5), \fBmaster\fR(5)
 .PP
-The book, with a page for each reply that a client can read: \fI/usr/share/doc/outgate/book/src\fR
+The book, \fI/usr/share/doc/outgate/book/src\fR: begin with \fItutorial.md\fR; \fIreplies/index.md\fR has a page for each reply
+that a client can read.
 "#;
 
 fn main() -> Result<(), Box<dyn Error>> {
