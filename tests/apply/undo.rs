@@ -147,6 +147,11 @@ fn service_by_service() {
     // What is not wired keeps its logins.
     let postfix = site.in_use("cyrus-port-25");
     site.done(&postfix, "--apply --service submission");
+    // Another wiring for another service alone would take this one's away.
+    let words = "--apply --yes --wiring auth-policy --service smtps";
+    let (exit, said) = site.refused(&postfix, words);
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("submission would lose auth-milter"), "{said}");
     let options = postconf(&postfix, &["-P"]);
     assert!(
         options.contains("2525/inet/smtpd_sasl_auth_enable = yes"),
@@ -179,6 +184,18 @@ fn killed_half_way() {
     fs::write(postfix.dir.join("master.cf"), &before[1]).unwrap();
     assert_eq!(site.done(&postfix, "--undo")["changed"], false);
     assert!(!kept(&postfix).exists());
+}
+
+/// What is taken out is Postfix's business alone.
+#[test]
+fn outgate_has_no_configuration_left() {
+    let site = Site::new("");
+    let postfix = site.stock();
+    let before = files(&postfix);
+    site.done(&postfix, "--apply");
+    fs::remove_file(site.host.path("outgate.toml")).unwrap();
+    site.done(&postfix, "--undo");
+    assert!(files(&postfix) == before);
 }
 
 #[test]
