@@ -14,7 +14,8 @@ export SOURCE_DATE_EPOCH
 release=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="--remap-path-prefix=$PWD=/outgate --remap-path-prefix=$home=/cargo ${RUSTFLAGS:-}"
-cargo build --release --locked >&2
+# Debug information, which is stripped anyway, names places of the building host, and so does the build id then.
+CARGO_PROFILE_RELEASE_DEBUG=0 cargo build --release --locked >&2
 unset RUSTFLAGS
 rm -rf target/manual
 cargo run --quiet --locked --example manual target/manual >&2

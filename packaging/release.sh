@@ -61,7 +61,7 @@ release: $out holds outgate $version. Nothing was published. Next:
   git tag -s $tag -m "outgate $version" && git push origin $tag
   gpg --armor --detach-sign $out/SHA256SUMS
   publish all of $out, with outgate-$version-changes.md as the text
-  packaging/container/build.sh && tests/container.sh      where a container engine is
+  packaging/container/build.sh $out/${deb##*/}      for the container image, where an engine is
 NEXT
 }
 

@@ -12,6 +12,7 @@ work=$PWD/target/reproduce
 rm -rf "$work"
 mkdir -p "$work"
 cargo=$(realpath "${CARGO_HOME:-$HOME/.cargo}")
+commit=$(git rev-parse HEAD)
 # What is downloaded or built once and no part of the package may come from here.
 RUSTUP_HOME=${RUSTUP_HOME:-$HOME/.rustup}
 XDG_CACHE_HOME=${XDG_CACHE_HOME:-$HOME/.cache}
@@ -22,12 +23,16 @@ build() {
   place=$work/$1
   mask=$2
   shift 2
-  mkdir -p "$place/home/cargo"
-  for part in "$cargo"/*; do ln -s "$part" "$place/home/cargo"; done
+  mkdir -p "$place/home/cargo/registry"
+  # Crates as they were downloaded: they are unpacked anew, elsewhere. A link would lead the compiler to the same place.
+  for part in config config.toml registry/index registry/cache; do
+    if [ -e "$cargo/$part" ]; then cp -R "$cargo/$part" "$place/home/cargo/$part"; fi
+  done
   (
     umask "$mask"
     git clone --quiet --no-hardlinks . "$place/source" >&2
     cd "$place/source"
+    git checkout --quiet --detach "$commit"
     env HOME="$place/home" CARGO_HOME="$place/home/cargo" "$@" packaging/deb.sh >"$place/path"
   )
   echo "$place/source/$(cat "$place/path")"
