@@ -5,6 +5,8 @@
 # of the building host gets into the program.
 set -eu
 cd "$(dirname "$0")/.."
+# The modes in the package are the same whoever builds it.
+umask 022
 
 tools=$(tests/tool.sh cargo-deb 3.8.0)
 SOURCE_DATE_EPOCH=$(packaging/epoch.sh)
@@ -39,6 +41,7 @@ dpkg-deb --raw-extract target/debian/raw.deb "$tree"
   chmod 644 DEBIAN/md5sums
 )
 deb=target/debian/outgate_$release-1_$(dpkg --print-architecture).deb
-dpkg-deb --root-owner-group -Zxz --build "$tree" "$deb" >&2
-rm -rf "$tree" target/debian/raw.deb
+dpkg-deb --root-owner-group -Zxz --build "$tree" target/debian/raw.deb >&2
+mv target/debian/raw.deb "$deb"
+rm -rf "$tree"
 echo "$deb"

@@ -10,6 +10,7 @@ use super::failure::{Exit, Failure};
 use super::host::Host;
 use super::output::{Output, Shown};
 use crate::doctor::look::{self, Places, postconf};
+use crate::doctor::postfix::quoted;
 use crate::doctor::{Finding, examine};
 use crate::wire::change::Change;
 use crate::wire::lines;
@@ -84,18 +85,14 @@ impl Command {
     /// Does it.
     pub(super) fn run(self, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
         let Command::Config(options) = self;
+        if options.undo {
+            // Needs nothing of outgate's: it works where its configuration is broken, or gone.
+            return options.take_out(output);
+        }
         let host = Host::load(file)?;
-        match (options.apply, options.undo) {
-            (false, false) => options.print(&host, output),
-            (apply, _) => {
-                options.can_be_asked(output)?;
-                let session = Session::open(options.postfix.as_deref())?;
-                let change = match apply {
-                    true => session.apply(&host.config, &options.wish(), host.clock.now())?,
-                    false => session.undo()?,
-                };
-                options.change(&change, (&host, file), output)
-            }
+        match options.apply {
+            true => options.put_in(&host, file, output),
+            false => options.print(&host, output),
         }
     }
 }
@@ -158,18 +155,35 @@ impl Options {
         }
     }
 
+    fn put_in(&self, host: &Host, file: &Path, output: &mut Output) -> Result<Exit, Failure> {
+        self.can_be_asked(output)?;
+        let session = Session::open(self.postfix.as_deref())?;
+        let change = session.apply(&host.config, &self.wish(), host.clock.now())?;
+        let found = still_found(&change, host, file);
+        self.is_safe_to_reload(&found)?;
+        let mut done = Done::new(self, &change)?;
+        done.doctor = found.iter().map(words).collect();
+        self.change(&change, done, output)
+    }
+
+    fn take_out(&self, output: &mut Output) -> Result<Exit, Failure> {
+        self.can_be_asked(output)?;
+        let change = Session::open(self.postfix.as_deref())?.undo()?;
+        let done = Done::new(self, &change)?;
+        if !change.is_any() && !self.dry_run {
+            // The files are as they were: what is left is a record of nothing.
+            change.make()?;
+        }
+        self.change(&change, done, output)
+    }
+
+    /// Shows it, asks, makes it, and says what is true then.
     fn change(
         &self,
         change: &Change,
-        (host, file): (&Host, &Path),
+        mut done: Done,
         output: &mut Output,
     ) -> Result<Exit, Failure> {
-        let mut done = Done::new(self, change)?;
-        if self.apply {
-            let found = still_found(change, host, file);
-            self.is_safe_to_reload(&found)?;
-            done.doctor = found.iter().map(words).collect();
-        }
         if !output.is_json() {
             done.show_before(output);
         }
@@ -185,9 +199,6 @@ impl Options {
                 change.run_reload()?;
                 done.next = String::new();
             }
-        } else if self.undo && !self.dry_run {
-            // The files are as they were: what is left is a record of nothing.
-            change.make()?;
         }
         output.show(&done);
         Ok(Exit::Done)
@@ -221,6 +232,8 @@ struct Done {
     files: Vec<String>,
     diff: String,
     undo: Option<String>,
+    #[serde(skip)]
+    way_back: String,
     notes: Vec<String>,
     doctor: Vec<String>,
     next: String,
@@ -236,6 +249,13 @@ impl Done {
             files: files.collect(),
             diff: change.diff.clone(),
             undo: options.apply.then(|| change.undo.display().to_string()),
+            way_back: match &options.postfix {
+                Some(directory) => {
+                    let directory = quoted(&directory.display().to_string());
+                    format!("outgate postfix config --undo --postfix {directory}")
+                }
+                None => "outgate postfix config --undo".to_owned(),
+            },
             notes: change.notes.clone(),
             doctor: Vec::new(),
             next: match change.is_any() {
@@ -250,6 +270,8 @@ impl Done {
         if !self.diff.is_empty() {
             output.text("diff", &self.diff);
             output.text("", "");
+            // Before what is said on the other stream.
+            output.flush();
         }
         for note in &self.notes {
             output.say("note", note);
@@ -272,10 +294,8 @@ impl Shown for Done {
             fields.push(("files", self.files.join(", ")));
         }
         if let Some(undo) = self.undo.clone().filter(|_| self.changed) {
-            fields.push((
-                "kept",
-                format!("{undo} (back: outgate postfix config --undo)"),
-            ));
+            fields.push(("kept", undo));
+            fields.push(("way back", self.way_back.clone()));
         }
         if !self.next.is_empty() && self.changed {
             fields.push(("now", self.next.clone()));

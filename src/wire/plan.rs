@@ -42,7 +42,9 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
     let text = lines::services(wish.wiring, &config.listen, &queue)
         .map_err(|error| Failed::refused(error, "see [listen] in outgate's configuration"))?;
     let snippets = snippet::parse(&text);
-    let chosen = choice::choose(&wiring::doors(postfix, config), wish)?;
+    let there = wiring::doors(postfix, config);
+    let chosen = choice::choose(&there, wish)?;
+    somebody_checks_passwords(postfix, &there, wish)?;
     // New services are looked at like those that are there: main.cf counts for them too.
     let mut host = postfix.clone();
     let mut fresh = Vec::new();
@@ -57,7 +59,6 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
         chosen.there.contains(&id) || chosen.made.iter().any(|name| format!("{name}/inet") == id)
     };
     let wired: Vec<&Door<'_>> = doors.iter().filter(is_chosen).collect();
-    somebody_checks_passwords(&host, &doors, &chosen.made, wish)?;
     no_proxy(&wired, wish)?;
     let mut plan = Plan::default();
     let mut said: Vec<(String, Vec<String>)> = Vec::new();
@@ -144,19 +145,12 @@ fn add(host: &mut Postfix, new: &Snippet) {
 fn somebody_checks_passwords(
     host: &Postfix,
     doors: &[Door<'_>],
-    made: &[String],
     wish: &Wish,
 ) -> Result<(), Failed> {
     let own = |name: &str| host.settings.is_own(name);
-    let old = |door: &Door<'_>| {
-        door.service.options.contains_key("smtpd_sasl_path")
-            || door.service.options.contains_key("smtpd_sasl_type")
-            // Cyrus is what Postfix asks where nothing is said.
-            || (door.has_own_logins()
-                && made.iter().all(|name| format!("{name}/inet") != door.service.id()))
-    };
+    // Cyrus needs no word in main.cf.
     let asked =
-        own("smtpd_sasl_path") || own("smtpd_sasl_type") || own(LOGINS) || doors.iter().any(old);
+        own("smtpd_sasl_path") || own("smtpd_sasl_type") || doors.iter().any(Door::has_logins);
     if wish.wiring.checks_passwords() || asked {
         return Ok(());
     }

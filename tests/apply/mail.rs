@@ -33,7 +33,7 @@ impl Running<'_> {
         let [smtp, submission, submissions] = ports;
         for setting in [
             format!(
-                "known_tcp_ports = smtp={smtp}, submission={submission}, submissions={submissions}"
+                "known_tcp_ports = smtp={smtp}, submission={submission}, submissions={submissions}, smtps={submissions}"
             ),
             "inet_interfaces = loopback-only".to_owned(),
             "inet_protocols = ipv4".to_owned(),
@@ -181,4 +181,59 @@ fn conversations() -> Vec<(usize, String, &'static str)> {
         ),
         (0, "--from a@shop.example".to_owned(), "Relay access denied"),
     ]
+}
+
+/// A host in use: Rspamd asked everywhere and down just now, which the host lets pass, and lists of its own
+/// for those who have logged in.
+fn with_neighbours(wiring: &str, refusal: &str) {
+    let site = Site::new("");
+    for name in ["", "spool"] {
+        fs::set_permissions(site.host.path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let postfix = site.in_use("dovecot-rspamd");
+    for edit in [
+        "-e smtpd_milters=inet:127.0.0.1:1",
+        // What asks the world's DNS.
+        "-e smtpd_sender_restrictions=reject_unlisted_sender",
+        "-e smtpd_recipient_restrictions=permit_mynetworks, permit_sasl_authenticated, reject_unauth_destination",
+        "-e virtual_transport=discard:",
+        "-e virtual_mailbox_maps=",
+        "master.cf: discard unix - - y - - discard\nproxymap unix - - n - - proxymap\nerror unix - - y - - error\n\
+         defer unix - - y - 0 bounce\ntrace unix - - y - 0 bounce\nretry unix - - y - - error",
+    ] {
+        postfix.edit(edit);
+    }
+    site.done(&postfix, &format!("--apply --wiring {wiring}"));
+    assert_eq!(site.host.ids(&postfix), [] as [&str; 0]);
+    site.host.outgate("domain add shop.example --trusted");
+    site.host.outgate("user add shop --allow shop.example");
+    let running = Running::start(&site, &postfix);
+    wait_for(|| running.listens(1) && running.listens(2));
+    // Without a login, as before: in, but not through, and nobody can log in there.
+    let talk = running.talk(0, "--to jane@family.example --from a@shop.example");
+    assert!(talk.contains("250 2.0.0 Ok: queued"), "{talk}");
+    assert!(!talk.contains("AUTH"), "{talk}");
+    let talk = running.talk(0, "--from a@shop.example");
+    assert!(talk.contains("Relay access denied"), "{talk}");
+    let login = "--auth PLAIN --auth-user shop --auth-password correct-horse";
+    for (service, tls) in [(1, "--tls"), (2, "--tls-on-connect")] {
+        let talk = running.talk(service, &format!("{tls} {login} --from a@shop.example"));
+        assert!(talk.contains("250 2.0.0 Ok: queued"), "{talk}");
+        let talk = running.talk(service, &format!("{tls} {login} --from ceo@bank.example"));
+        assert!(talk.contains(refusal), "{talk}");
+        let talk = running.talk(service, &format!("{tls} --from a@shop.example"));
+        assert!(!talk.contains("queued"), "{talk}");
+    }
+}
+
+#[test]
+fn beside_rspamd_as_a_milter() {
+    let refusal = "550 5.7.1 [ACL] Blocked: user shop may not send as ceo@bank.example";
+    with_neighbours("auth-milter", refusal);
+}
+
+#[test]
+fn beside_rspamd_as_a_policy_server() {
+    let refusal = "550 5.7.1 <ceo@bank.example>: Sender address rejected: [ACL] Blocked: user shop";
+    with_neighbours("auth-policy", refusal);
 }

@@ -49,10 +49,11 @@ fn other_options_stay() {
     let result = runner.run(&(services, wirings), |(services, wiring)| {
         let mut master = String::new();
         for (number, (options, braces)) in services.iter().enumerate() {
-            master.push_str(&format!(
-                "127.0.0.{}:587 inet n - y - - smtpd\n",
-                number + 1
-            ));
+            let address = match number {
+                0 => "[::1]".to_owned(),
+                number => format!("127.0.0.{number}"),
+            };
+            master.push_str(&format!("{address}:587 inet n - y - - smtpd\n"));
             for (name, value) in options {
                 let name = NAMES[*name];
                 let plain = !value.contains(' ') && !braces && !value.starts_with('{');

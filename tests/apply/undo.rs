@@ -181,6 +181,18 @@ fn killed_half_way() {
     assert!(!kept(&postfix).exists());
 }
 
+/// What is taken out is Postfix's business alone.
+#[test]
+fn outgate_has_no_configuration_left() {
+    let site = Site::new("");
+    let postfix = site.stock();
+    let before = files(&postfix);
+    site.done(&postfix, "--apply");
+    fs::remove_file(site.host.path("outgate.toml")).unwrap();
+    site.done(&postfix, "--undo");
+    assert!(files(&postfix) == before);
+}
+
 #[test]
 fn a_record_that_is_damaged() {
     let site = Site::new("");

@@ -147,8 +147,14 @@ echo "package: $exposure"
 say "wire Postfix"
 inside_as outgate sh -c 'outgate serve </dev/null >/var/log/outgate.log 2>&1 &'
 room_wait 'grep ^ready /var/log/outgate.log'
+# Debian 13's Postfix comes without a certificate; whoever offers submission has made one.
 inside sh -e -c '
   postconf -e default_transport=discard:
+  if [ -z "$(postconf -xh smtpd_tls_cert_file smtpd_tls_chain_files | tr -d "\n")" ]; then
+    openssl req -x509 -newkey rsa:2048 -nodes -days 9 -subj /CN=mail.example.com -keyout /etc/ssl/private/mail.key \
+      -out /etc/ssl/mail.pem 2>/dev/null
+    postconf -e smtpd_tls_cert_file=/etc/ssl/mail.pem smtpd_tls_key_file=/etc/ssl/private/mail.key
+  fi
   outgate postfix config >lines
   sed "/^submission/,\$d" lines | grep " = " | while read -r line; do postconf -e "$line"; done
   sed -n "/^submission/,\$p" lines >>/etc/postfix/master.cf

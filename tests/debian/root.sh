@@ -225,6 +225,6 @@ room_wait() {
 
 # By the start script of its package: that copies what smtpd needs into the chroot.
 room_postfix() {
-  inside sh -c 'postconf -e maillog_file=/var/log/mail.log; newaliases; exec /etc/init.d/postfix start' >/dev/null || return
+  inside sh -c 'postconf -e maillog_file=/var/log/mail.log; newaliases; exec env SYSTEMCTL_SKIP_REDIRECT=1 /etc/init.d/postfix start' >/dev/null || return
   room_wait "postfix status"
 }

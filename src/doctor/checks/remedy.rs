@@ -36,14 +36,14 @@ pub fn ask(wired: &Wired<'_>, door: &Door<'_>) -> String {
             let milters = all.trim_end_matches(',');
             let daemon = "milter_macro_daemon_name";
             format!(
-                "{}\n{}\nall lines of the service: outgate postfix config --wiring {wiring}",
+                "{}\n{}\nor all that the service needs: outgate postfix config --apply --wiring {wiring}",
                 wired
                     .postfix
                     .set_for(door.service, crate::doctor::wiring::MILTERS, milters),
                 wired.postfix.set_for(door.service, daemon, "ORIGINATING"),
             )
         }
-        None => replace(wiring),
+        None => format!("outgate postfix config --apply --wiring {wiring}"),
     }
 }
 

@@ -36,7 +36,7 @@ fn bypass(wired: &Wired<'_>, door: &Door<'_>) -> Finding {
         match door.is_mail_exchange() {
             // Asking outgate as on submission would refuse whoever has no login.
             true => format!(
-                "{}\nlogins on services of their own: outgate postfix config",
+                "{}\nlogins on services of their own: outgate postfix config --apply",
                 door.postfix
                     .set_for(door.service, "smtpd_sasl_auth_enable", "no")
             ),
@@ -64,7 +64,7 @@ fn global_logins(wired: &Wired<'_>) -> Option<Finding> {
         .iter()
         .any(|door| door.is_submission() && door.has_logins())
     {
-        fix.push("logins on services of their own: outgate postfix config".to_owned());
+        fix.push("logins on services of their own: outgate postfix config --apply".to_owned());
     }
     let bare = |door: &&Door<'_>| door.has_logins() && !door.is_submission();
     let open: Vec<_> = wired.doors.iter().filter(bare).collect();
