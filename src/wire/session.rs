@@ -122,6 +122,9 @@ impl Session {
             }
         }
         let plan = plan::make(&self.read()?, config, wish)?;
+        if let Some(record) = &old {
+            nobody_loses(record, wish, &plan)?;
+        }
         postconf::edit(self.copy.path(), &plan.edits)?;
         let Plan {
             edits: new,
@@ -194,4 +197,25 @@ impl Session {
             session: self,
         })
     }
+}
+
+/// Whoever names a service does not mean that others lose the wiring that they have.
+fn nobody_loses(record: &Record, wish: &Wish, plan: &Plan) -> Result<(), Failed> {
+    let lost: Vec<&str> = record
+        .services
+        .iter()
+        .filter(|service| !plan.services.contains(service))
+        .map(String::as_str)
+        .collect();
+    if record.wiring == wish.wiring || wish.services.is_empty() || lost.is_empty() {
+        return Ok(());
+    }
+    let (lost, now, wanted) = (lost.join(", "), record.wiring.name(), wish.wiring.name());
+    Err(Failed::refused(
+        format!("one wiring takes the place of another, and {lost} would lose {now}"),
+        format!(
+            "put the lines of {wanted} into the service by hand (outgate postfix config --wiring {wanted} prints them), \
+             or take {now} out first: --undo"
+        ),
+    ))
 }

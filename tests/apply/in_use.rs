@@ -110,7 +110,7 @@ fn logins_on_port_25_alone() {
 
 #[test]
 fn logins_by_postfixs_defaults() {
-    there_and_back("cyrus-submission", &[], &WIRINGS);
+    there_and_back("cyrus-submission", &WIRINGS);
 }
 
 #[test]

@@ -147,6 +147,11 @@ fn service_by_service() {
     // What is not wired keeps its logins.
     let postfix = site.in_use("cyrus-port-25");
     site.done(&postfix, "--apply --service submission");
+    // Another wiring for another service alone would take this one's away.
+    let words = "--apply --yes --wiring auth-policy --service smtps";
+    let (exit, said) = site.refused(&postfix, words);
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("submission would lose auth-milter"), "{said}");
     let options = postconf(&postfix, &["-P"]);
     assert!(
         options.contains("2525/inet/smtpd_sasl_auth_enable = yes"),

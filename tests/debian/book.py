@@ -287,6 +287,12 @@ class Shell:
         return int(said), output
 
 
+    def close(self):
+        self.process.kill()
+        self.process.communicate()
+        subprocess.run(["rm", "-rf", self.dir], check=True)
+
+
 class Postfix:
     """Commands return before master has done what they ask; a reader is slower than that, a test is not."""
 
@@ -382,23 +388,31 @@ def do(command, text, shell, examples, aloud):
 def run(page, aloud):
     """Does it all; the number of commands."""
     shells, examples = {}, Examples()
-    for step in page.steps:
-        try:
-            if isinstance(step, Example):
-                examples.add(step.text)
-            elif isinstance(step, File):
-                write(step, examples)
-            else:
-                if step.user not in shells:
-                    shells[step.user] = Shell(step.user)
-                postfix = Postfix()
-                text = examples.applied(step.text)
-                do(step, text, shells[step.user], examples, aloud)
-                postfix.settle(text)
-        except Wrong as wrong:
-            what = f": {step.text}" if isinstance(step, Command) else ""
-            raise Wrong(f"line {step.line}{what}\n{wrong}") from None
+    try:
+        for step in page.steps:
+            try:
+                take(step, shells, examples, aloud)
+            except Wrong as wrong:
+                what = f": {step.text}" if isinstance(step, Command) else ""
+                raise Wrong(f"line {step.line}{what}\n{wrong}") from None
+    finally:
+        for shell in shells.values():
+            shell.close()
     return len(page.commands())
+
+
+def take(step, shells, examples, aloud):
+    if isinstance(step, Example):
+        examples.add(step.text)
+    elif isinstance(step, File):
+        write(step, examples)
+    else:
+        if step.user not in shells:
+            shells[step.user] = Shell(step.user)
+        postfix = Postfix()
+        text = examples.applied(step.text)
+        do(step, text, shells[step.user], examples, aloud)
+        postfix.settle(text)
 
 
 # ---- words

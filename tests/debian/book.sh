@@ -75,6 +75,7 @@ installed() {
   trap 'rm -rf --one-file-system "$with"' EXIT
 }
 
+# shellcheck disable=SC2016 # dpkg's own words
 name=$(dpkg-deb --show --showformat '${Package}_${Version}_${Architecture}.deb' "$deb")
 stock
 installed

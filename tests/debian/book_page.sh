@@ -44,6 +44,7 @@ root=$BOOK_INSTALLED
 if setting bare >/dev/null; then root=$BOOK_BARE; fi
 room_open
 furnish
+# shellcheck disable=SC2086 # a word or nothing
 if count=$(inside python3 /opt/book/book.py run "/opt/book/${page##*/}" $BOOK_ALOUD 2>"$room_place/said"); then
   [ -z "$BOOK_ALOUD" ] || cat "$room_place/said"
   echo "  $page: $count commands, $(($(date +%s) - began)) s"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """What book.py makes of pages, and what it takes for shown. Without a room."""
 
+import tempfile
 import unittest
 
-from book import Command, Example, Examples, File, Wrong, on_a_terminal, parse
+from book import Command, Example, Examples, File, Wrong, on_a_terminal, parse, run
 
 
 def compare(shown, output, *examples):
@@ -104,6 +105,56 @@ class Outputs(unittest.TestCase):
         self.assertIsNone(known.compare(["id Id1"], "id x-2\n"))
         self.assertEqual(known.compare(["id Id1"], "id x-3\n"), 0)
         self.assertEqual(compare("id Id1\nagain Id1", "id x\nagain y\n", "Id1")[0], 1)
+
+
+class Rooms(unittest.TestCase):
+    """Pages that are run, with commands that ask for no room."""
+
+    def run_page(self, *lines):
+        return run(parse("\n".join(lines) + "\n"), False)
+
+    def wrong(self, *lines):
+        with self.assertRaises(Wrong) as raised:
+            self.run_page(*lines)
+        return str(raised.exception)
+
+    def test_what_is_shown_happens(self):
+        done = self.run_page("```console", "# cd /usr && echo $PWD", "/usr", "# echo $PWD; false", "/usr", "# echo $?", "1", "```")
+        self.assertEqual(done, 3)
+
+    def test_what_is_shown_does_not_happen(self):
+        said = self.wrong("```console", "# echo two", "one", "```")
+        self.assertIn("line 2: echo two", said)
+        self.assertIn("--- said:\ntwo", said)
+
+    def test_what_fails_unseen(self):
+        self.assertIn("exit status 1, not 0", self.wrong("```console", "# false", "# true", "```"))
+        self.assertIn("exit status 1, not 0", self.wrong("<!-- test: run", "false", "true", "-->"))
+        self.assertIn("exit status 0 although", self.wrong("<!-- test: status=fail -->", "```console", "# true", "```"))
+        self.assertIn("ended the shell", self.wrong("```console", "# exit 3", "```"))
+
+    def test_a_file_and_an_example(self):
+        with tempfile.NamedTemporaryFile() as file:
+            self.run_page(
+                "<!-- test: example=Id1 -->",
+                "```console",
+                "# echo id 17",
+                "id Id1",
+                "```",
+                f"<!-- test: file={file.name} -->",
+                "```text",
+                "the id is Id1",
+                "```",
+                "```console",
+                f"# cat {file.name}; echo Id1",
+                "the id is 17",
+                "Id1",
+                "```",
+            )
+
+    def test_an_answer_on_a_terminal(self):
+        ask = "# test -t 0 && printf 'Well? ' && read -r word && echo \"so: $word\""
+        self.run_page("<!-- test: answer=yes -->", "```console", ask, "Well? yes", "so: yes", "```")
 
 
 if __name__ == "__main__":
