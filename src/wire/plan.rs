@@ -250,16 +250,20 @@ impl Plan {
             }
         }
         let mail_exchange = doors.iter().filter(|door| door.is_mail_exchange());
+        let mut ended = Vec::new();
         for door in mail_exchange.filter(|door| door.has_logins()) {
-            self.notes.push(format!(
-                "{}: logins end here, where they would pass outgate by; clients that use it have to move to port 587 or 465 \
-                 (to leave it: --keep {LOGINS})",
-                door.service.name
-            ));
+            ended.push(door.service.name.as_str());
             if door.has_own_logins() {
                 self.edits
                     .push(Edit::option(host, &door.service.id(), LOGINS, "no"));
             }
+        }
+        if !ended.is_empty() {
+            self.notes.push(format!(
+                "{}: logins end here, where they would pass outgate by; clients that use it have to move to port 587 or 465 \
+                 (to leave it: --keep {LOGINS})",
+                ended.join(", ")
+            ));
         }
         self.edits.extend(global);
     }
