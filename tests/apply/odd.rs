@@ -118,3 +118,34 @@ fn what_it_means_in_short() {
         "{changes}"
     );
 }
+
+/// Where a filter hands mail back on all addresses, or a panel's own programs send: nobody logs in there, although
+/// main.cf says that one could.
+#[test]
+fn doors_for_networks() {
+    let site = Site::new("");
+    let postfix = site.with(
+        "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\nsmtpd_sasl_auth_enable = yes\n",
+        "smtp inet n - n - - smtpd\nsubmission inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n\
+         10028 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n\
+         590 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject\n\
+         588 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,permit_sasl_authenticated,reject\n\
+         cleanup unix n - n - 0 cleanup\npostlog unix-dgram n - n - 1 postlogd\n",
+    );
+    let before = files(&postfix);
+    for wiring in ["auth-milter", "policy"] {
+        let done = site.done(&postfix, &format!("--apply --wiring {wiring}"));
+        assert_eq!(done["services"], serde_json::json!(["588", "submission"]));
+        let notes = done["notes"].to_string();
+        assert!(
+            notes.contains("10028, 590: left as it is, without logins"),
+            "{notes}"
+        );
+        assert_eq!(site.host.ids(&postfix), [] as [&str; 0]);
+        site.done(&postfix, "--undo");
+        assert_eq!(files(&postfix), before);
+    }
+    // Unless that is what is meant.
+    let done = site.done(&postfix, "--apply --service 590");
+    assert_eq!(done["services"], serde_json::json!(["590"]));
+}
