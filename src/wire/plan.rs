@@ -325,13 +325,7 @@ impl Plan {
                     .to_owned(),
             );
         }
-        let certificates = [
-            "smtpd_tls_cert_file",
-            "smtpd_tls_eccert_file",
-            "smtpd_tls_chain_files",
-        ];
-        let none = |door: &&&Door<'_>| certificates.iter().all(|name| door.value(name).is_empty());
-        if let Some(door) = wired.iter().find(none) {
+        if let Some(door) = wired.iter().find(|door| !door.has_certificate()) {
             self.notes.push(format!(
                 "{}: there is no certificate (smtpd_tls_cert_file), so clients cannot use TLS there",
                 door.service.name
