@@ -231,6 +231,7 @@ struct Done {
     services: Vec<String>,
     files: Vec<String>,
     diff: String,
+    changes: Vec<String>,
     undo: Option<String>,
     #[serde(skip)]
     way_back: String,
@@ -248,6 +249,7 @@ impl Done {
             services: change.services.clone(),
             files: files.collect(),
             diff: change.diff.clone(),
+            changes: change.short.clone(),
             undo: options.apply.then(|| change.undo.display().to_string()),
             way_back: match &options.postfix {
                 Some(directory) => {
@@ -269,6 +271,11 @@ impl Done {
     fn show_before(&self, output: &mut Output) {
         if !self.diff.is_empty() {
             output.text("diff", &self.diff);
+            output.text("", "");
+            output.text("", "In short:");
+            for line in &self.changes {
+                output.text("", &format!("  {line}"));
+            }
             output.text("", "");
             // Before what is said on the other stream.
             output.flush();

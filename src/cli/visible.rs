@@ -19,13 +19,13 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
     escape(text, false)
 }
 
-/// The same for text of ours that has several lines: only its line ends stay.
+/// The same for text of ours that has several lines: its line ends and tabs stay.
 pub fn lines(text: &str) -> Cow<'_, str> {
     escape(text, true)
 }
 
-fn escape(text: &str, keep_line_ends: bool) -> Cow<'_, str> {
-    let harmful = |c: char| is_harmful(c) && !(keep_line_ends && c == '\n');
+fn escape(text: &str, keep_layout: bool) -> Cow<'_, str> {
+    let harmful = |c: char| is_harmful(c) && !(keep_layout && ['\n', '\t'].contains(&c));
     if !text.contains(harmful) {
         return Cow::Borrowed(text);
     }
@@ -62,6 +62,6 @@ mod tests {
         ] {
             assert_eq!(one_line(text), shown);
         }
-        assert_eq!(lines("a\nb\x07"), "a\nb\\u{7}");
+        assert_eq!(lines("a\n\tb\x07\r"), "a\n\tb\\u{7}\\u{d}");
     }
 }

@@ -9,6 +9,14 @@ use super::postfix::service::Service;
 use crate::config::value::Endpoint;
 use crate::config::{Config, Listen};
 
+/// Where Postfix looks for the server's own certificates.
+const CERTIFICATES: [&str; 4] = [
+    "smtpd_tls_chain_files",
+    "smtpd_tls_cert_file",
+    "smtpd_tls_eccert_file",
+    "smtpd_tls_dcert_file",
+];
+
 /// The parameters with restriction lists that a policy server can be asked in, in Postfix's order.
 pub const LISTS: [&str; 7] = [
     "smtpd_client_restrictions",
@@ -150,6 +158,11 @@ impl<'a> Door<'a> {
     /// Whether clients can log in.
     pub fn has_logins(&self) -> bool {
         self.says_yes("smtpd_sasl_auth_enable")
+    }
+
+    /// Whether it has something to show to clients that ask for TLS. `none` says that it needs nothing.
+    pub fn has_certificate(&self) -> bool {
+        CERTIFICATES.iter().any(|name| !self.value(name).is_empty())
     }
 
     /// Whether it switches logins on itself.

@@ -26,6 +26,8 @@ pub struct Change {
     pub services: Vec<String>,
     /// Old and new, as `diff -u` shows them; empty: nothing changes.
     pub diff: String,
+    /// What that means, each setting in one line.
+    pub short: Vec<String>,
     /// The files that change.
     pub files: Vec<PathBuf>,
     /// Where the old files are kept.
@@ -80,6 +82,9 @@ impl Change {
     /// Puts the files in place, and has Postfix check them. On any trouble the old ones are back; only
     /// an undo is not held up by what Postfix says.
     pub fn make(&self) -> Result<(), Failed> {
+        for original in self.session.originals() {
+            place::sweep(&original.path);
+        }
         match &self.record {
             Some(record) => self.wire(record),
             None => self.unwire(),
@@ -103,6 +108,10 @@ impl Change {
                     "--dry-run shows them",
                 )
             })
+        });
+        let done = done.and_then(|()| match record.is_open() {
+            true => record.closed().save(directory, self.before()),
+            false => Ok(()),
         });
         done.or_else(|failed| {
             let failed = self.put_back(failed);

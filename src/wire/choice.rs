@@ -2,7 +2,7 @@
 
 use super::failed::Failed;
 use super::plan::Wish;
-use crate::doctor::wiring::Door;
+use crate::doctor::wiring::{Door, LISTS};
 
 /// Names and numbers of one port.
 const PORTS: [(&str, &[&str]); 2] = [
@@ -25,6 +25,18 @@ pub struct Chosen {
     pub made: Vec<String>,
 }
 
+/// Whether a login opens nothing here: whoever is not let in for where he comes from is refused. So a content
+/// filter hands mail back, and programs of a panel send.
+pub fn is_for_networks(door: &Door<'_>) -> bool {
+    let keeps_out = |list: &str| {
+        let steps = door.steps(list);
+        let word = |word: &str| steps.iter().any(|step| step.word() == word);
+        let ends = steps.last().is_some_and(|step| step.word() == "reject");
+        ends && word("permit_mynetworks") && !word("permit_sasl_authenticated")
+    };
+    !door.is_submission() && LISTS.into_iter().any(keeps_out)
+}
+
 /// Those that are named, else those for people who log in; two new ones where there are none.
 pub fn choose(doors: &[Door<'_>], wish: &Wish) -> Result<Chosen, Failed> {
     let mut chosen = Chosen {
@@ -35,7 +47,8 @@ pub fn choose(doors: &[Door<'_>], wish: &Wish) -> Result<Chosen, Failed> {
         let local = |door: &Door<'_>| door.service.is_local();
         let for_logins = |door: &&Door<'_>| {
             !door.is_mail_exchange()
-                && (door.is_submission() || (door.has_logins() && !local(door)))
+                && (door.is_submission()
+                    || (door.has_logins() && !local(door) && !is_for_networks(door)))
         };
         let found = doors.iter().filter(for_logins);
         chosen.there = found.map(|door| door.service.id()).collect();

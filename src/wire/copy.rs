@@ -77,7 +77,13 @@ impl Copy {
     pub fn make(originals: &[&Original]) -> Result<Copy, Failed> {
         let path = std::env::temp_dir().join(format!("outgate-postfix.{}", place::random()?));
         let made = DirBuilder::new().mode(0o700).create(&path);
-        made.map_err(|error| Failed::io("make", &path, &error))?;
+        made.map_err(|error| {
+            let hint = "the change is made in a copy first, in a directory for what is temporary: see TMPDIR";
+            Failed {
+                hint: hint.to_owned(),
+                ..Failed::io("make", &path, &error)
+            }
+        })?;
         let copy = Copy(path);
         for original in originals {
             copy.write(original.name, &original.bytes)?;

@@ -44,6 +44,11 @@ impl Failed {
             )
         } else if kind == ErrorKind::ReadOnlyFilesystem {
             Failed::refused(text, "the file system is mounted read-only")
+        } else if kind == ErrorKind::ResourceBusy {
+            Failed::refused(
+                text,
+                "it is mounted by itself, as containers have it: mount its directory instead, or change the file where it comes from",
+            )
         } else if [ErrorKind::NotFound, ErrorKind::NotADirectory].contains(&kind) {
             let hint = "name the configuration directory of Postfix: --postfix DIR";
             Failed::refused(text, hint)

@@ -18,6 +18,7 @@ mod postconf;
 pub mod record;
 mod service;
 pub mod session;
+mod short;
 pub mod snippet;
 pub mod undo;
 pub mod wiring;

@@ -93,6 +93,7 @@ pub fn make(postfix: &Postfix, config: &Config, wish: &Wish) -> Result<Plan, Fai
     let keeps = |edit: &Edit| matches!(&edit.spot, Spot::Main { name } if wish.keep.contains(name));
     plan.edits
         .retain(|edit| edit.before != edit.after && !keeps(edit));
+    only_once(postfix, &plan)?;
     Ok(plan)
 }
 
@@ -169,6 +170,25 @@ fn somebody_checks_passwords(
     ))
 }
 
+/// What is there twice cannot be edited: postconf does not say which one it means.
+fn only_once(postfix: &Postfix, plan: &Plan) -> Result<(), Failed> {
+    let is_twice = |id: &&str| {
+        let same = postfix
+            .services
+            .iter()
+            .filter(|service| service.id() == **id);
+        same.count() > 1
+    };
+    let mut services = plan.edits.iter().filter_map(|edit| edit.spot.service());
+    let Some(id) = services.find(is_twice) else {
+        return Ok(());
+    };
+    Err(Failed::refused(
+        format!("master.cf has the service {id} more than once"),
+        format!("take out all but one; postconf -M {id} shows them"),
+    ))
+}
+
 /// Before a proxy filter, a milter sees neither the header nor the end of a message.
 fn no_proxy(wired: &[&Door<'_>], wish: &Wish) -> Result<(), Failed> {
     const FILTER: &str = "smtpd_proxy_filter";
@@ -238,28 +258,41 @@ impl Plan {
             return;
         }
         let global = messages::global_logins(host);
+        let mut networks = Vec::new();
         let is_wired = |door: &Door<'_>| services.contains(&door.service);
         for door in doors
             .iter()
             .filter(|door| global.is_some() && door.has_logins())
         {
             let apart = door.is_mail_exchange() || door.service.is_local() || is_wired(door);
-            if !apart && !door.has_own_logins() {
+            if !apart && choice::is_for_networks(door) {
+                networks.push(door.service.name.as_str());
+            } else if !apart && !door.has_own_logins() {
                 self.edits
                     .push(Edit::option(host, &door.service.id(), LOGINS, "yes"));
             }
         }
         let mail_exchange = doors.iter().filter(|door| door.is_mail_exchange());
+        let mut ended = Vec::new();
         for door in mail_exchange.filter(|door| door.has_logins()) {
-            self.notes.push(format!(
-                "{}: logins end here, where they would pass outgate by; clients that use it have to move to port 587 or 465 \
-                 (to leave it: --keep {LOGINS})",
-                door.service.name
-            ));
+            ended.push(door.service.name.as_str());
             if door.has_own_logins() {
                 self.edits
                     .push(Edit::option(host, &door.service.id(), LOGINS, "no"));
             }
+        }
+        if !networks.is_empty() {
+            self.notes.push(format!(
+                "{}: left as it is, without logins: only clients of some networks may send here (to wire it: --service)",
+                networks.join(", ")
+            ));
+        }
+        if !ended.is_empty() {
+            self.notes.push(format!(
+                "{}: logins end here, where they would pass outgate by; clients that use it have to move to port 587 or 465 \
+                 (to leave it: --keep {LOGINS})",
+                ended.join(", ")
+            ));
         }
         self.edits.extend(global);
     }
@@ -292,13 +325,7 @@ impl Plan {
                     .to_owned(),
             );
         }
-        let certificates = [
-            "smtpd_tls_cert_file",
-            "smtpd_tls_eccert_file",
-            "smtpd_tls_chain_files",
-        ];
-        let none = |door: &&&Door<'_>| certificates.iter().all(|name| door.value(name).is_empty());
-        if let Some(door) = wired.iter().find(none) {
+        if let Some(door) = wired.iter().find(|door| !door.has_certificate()) {
             self.notes.push(format!(
                 "{}: there is no certificate (smtpd_tls_cert_file), so clients cannot use TLS there",
                 door.service.name

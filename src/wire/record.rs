@@ -45,6 +45,9 @@ pub struct Prints {
     pub before: String,
     /// Of what was written.
     pub after: String,
+    /// Of what is there until that is written, where it is the work of an earlier record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earlier: Option<String>,
 }
 
 /// The hash of a file.
@@ -57,11 +60,34 @@ impl Prints {
     /// Whether a file is one of the two.
     pub fn know(&self, bytes: &[u8]) -> bool {
         let print = print(bytes);
-        self.before == print || self.after == print
+        self.before == print || self.after == print || self.earlier == Some(print)
+    }
+
+    /// Whether a file is what an earlier record has made of it, and not yet what this one says.
+    fn is_earlier(&self, bytes: &[u8]) -> bool {
+        let print = print(bytes);
+        self.after != print && self.earlier == Some(print)
     }
 }
 
 impl Record {
+    /// Whether it was kept, and its files were perhaps not all written.
+    pub fn is_open(&self) -> bool {
+        self.main.earlier.is_some() || self.master.earlier.is_some()
+    }
+
+    /// The same when its files are written.
+    pub fn closed(&self) -> Record {
+        let mut record = self.clone();
+        (record.main.earlier, record.master.earlier) = (None, None);
+        record
+    }
+
+    /// Whether the files are still those of the record before this one, one of them at least.
+    pub fn is_half_done(&self, main: &[u8], master: &[u8]) -> bool {
+        self.main.is_earlier(main) || self.master.is_earlier(master)
+    }
+
     /// The one that is kept for this configuration directory.
     pub fn load(directory: &Path) -> Result<Option<Record>, Failed> {
         let path = directory.join(DIRECTORY).join(FILE);
@@ -97,9 +123,10 @@ impl Record {
 
     /// Forgets it. What else is in the directory stays.
     pub fn remove(directory: &Path) -> Result<(), Failed> {
-        let place = directory.join(DIRECTORY);
+        let place = place_of(directory);
         for name in [FILE, "main.cf", "master.cf"] {
             let path = place.join(name);
+            place::sweep(&path);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != ErrorKind::NotFound => {
                     return Err(Failed::io("remove", &path, &error));

@@ -15,7 +15,7 @@ use super::copy::{Copy, MAIN, MASTER, Original};
 use super::failed::Failed;
 use super::plan::{self, Plan, Wish};
 use super::record::{Prints, Record, place_of, print};
-use super::{postconf, undo};
+use super::{postconf, short, undo};
 use crate::config::Config;
 use crate::doctor::postfix::Postfix;
 
@@ -95,6 +95,17 @@ impl Session {
             return Ok(());
         }
         let copies = place_of(&self.directory).display().to_string();
+        if record.is_open() {
+            return Err(Failed::refused(
+                format!(
+                    "outgate was stopped while it put wiring {} in the place of another one, and the files were edited",
+                    record.wiring.name()
+                ),
+                format!(
+                    "take main.cf and master.cf from {copies}, where they are as they were before outgate"
+                ),
+            ));
+        }
         let edits = undo::back(record, &self.read()?, &copies)?;
         postconf::edit(self.copy.path(), &edits)
     }
@@ -102,6 +113,7 @@ impl Session {
     /// Makes a wiring ready.
     pub fn apply(self, config: &Config, wish: &Wish, now: Timestamp) -> Result<Change, Failed> {
         let old = self.record.clone();
+        let found = self.read()?;
         let before = match &old {
             Some(_) => [
                 Record::before(&self.directory, MAIN)?,
@@ -113,11 +125,12 @@ impl Session {
         let mut edits = Vec::new();
         let mut services = Vec::new();
         if let Some(record) = &old {
-            if record.wiring == wish.wiring {
+            let half_done = record.is_half_done(&self.main.bytes, &self.master.bytes);
+            if record.wiring == wish.wiring && !half_done {
                 edits.clone_from(&record.edits);
                 services.clone_from(&record.services);
             } else {
-                // One wiring takes the place of another; it does not come on top.
+                // One wiring takes the place of another; it does not come on top. Nor does it on a half of one.
                 self.take_back(record)?;
             }
         }
@@ -144,15 +157,17 @@ impl Session {
             main: Prints {
                 before: print(&before[0]),
                 after: print(&main),
+                earlier: old.as_ref().map(|_| print(&self.main.bytes)),
             },
             master: Prints {
                 before: print(&before[1]),
                 after: print(&master),
+                earlier: old.as_ref().map(|_| print(&self.master.bytes)),
             },
         };
         record.merge(new);
         record.refresh(&self.read()?);
-        self.change(Some(record), before, notes, services)
+        self.change(Some(record), before, &found, notes, services)
     }
 
     /// Makes the way back ready.
@@ -166,14 +181,17 @@ impl Session {
                 "a wiring that was made by hand is taken out by hand",
             ));
         };
+        let found = self.read()?;
         self.take_back(&record)?;
-        self.change(None, [Vec::new(), Vec::new()], Vec::new(), record.services)
+        let none = [Vec::new(), Vec::new()];
+        self.change(None, none, &found, Vec::new(), record.services)
     }
 
     fn change(
         self,
         record: Option<Record>,
         before: [Vec<u8>; 2],
+        found: &Postfix,
         notes: Vec<String>,
         services: Vec<String>,
     ) -> Result<Change, Failed> {
@@ -186,6 +204,7 @@ impl Session {
             }
         }
         Ok(Change {
+            short: short::lines(found, &self.read()?),
             undo: place_of(&self.directory),
             record,
             before,

@@ -14,6 +14,7 @@
 mod host;
 mod in_use;
 mod mail;
+mod odd;
 mod options;
 mod refusals;
 mod site;

@@ -144,6 +144,14 @@ fn a_configuration_that_postfix_does_not_like() {
     assert!(said.contains("nobody-of-that-name"), "{said}");
     assert!(!kept(&postfix).exists());
     postfix.edit("-e mail_owner=postfix");
+    // A service that is there twice.
+    postfix.add(
+        "master.cf",
+        "submission inet n - y - - smtpd\n  -o syslog_name=a\nsubmission inet n - y - - smtpd",
+    );
+    let (exit, said) = site.refused(&postfix, "--apply --yes");
+    assert_eq!(exit, 1, "{said}");
+    assert!(said.contains("submission/inet more than once"), "{said}");
     // What postconf cannot read either.
     let master = postfix.dir.join("master.cf");
     fs::write(&master, "smtp inet n\n").unwrap();
@@ -175,6 +183,19 @@ fn no_postfix_at_all() {
     assert_eq!(output.status.code(), Some(1));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("cannot look at /nonexistent"), "{said}");
+    // Nor a place for the copy.
+    let postfix = site.stock();
+    let mut command =
+        site.host
+            .command(&["postfix", "config", "--apply", "--dry-run", "--postfix"]);
+    let output = command
+        .arg(&postfix.dir)
+        .env("TMPDIR", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("see TMPDIR"), "{said}");
 }
 
 #[test]

@@ -186,6 +186,109 @@ fn killed_half_way() {
     assert!(!kept(&postfix).exists());
 }
 
+/// Killed while one wiring takes another one's place: what the first has written is outgate's too.
+#[test]
+fn killed_between_two_wirings() {
+    let site = Site::new("");
+    let postfix = site.in_use("dovecot-rspamd");
+    let before = files(&postfix);
+    let path = kept(&postfix).join("record.json");
+    let record =
+        || -> serde_json::Value { serde_json::from_slice(&fs::read(&path).unwrap()).unwrap() };
+    let put = |files: [&[u8]; 2]| {
+        fs::write(postfix.dir.join("main.cf"), files[0]).unwrap();
+        fs::write(postfix.dir.join("master.cf"), files[1]).unwrap();
+    };
+    site.done(&postfix, "--apply --wiring auth-milter");
+    let (first, written) = (files(&postfix), record());
+    site.done(&postfix, "--apply --wiring policy");
+    let (second, mut open) = (files(&postfix), record());
+    for name in ["main", "master"] {
+        assert!(open[name].get("earlier").is_none(), "{open}");
+        open[name]["earlier"] = written[name]["after"].clone();
+    }
+    let open = serde_json::to_vec(&open).unwrap();
+    for state in [
+        [&*first[0], &*first[1]],
+        [&*first[0], &*second[1]],
+        [&*second[0], &*second[1]],
+    ] {
+        put(state);
+        fs::write(&path, &open).unwrap();
+        site.done(&postfix, "--apply --wiring policy");
+        assert!(files(&postfix) == second);
+        put(state);
+        fs::write(&path, &open).unwrap();
+        site.done(&postfix, "--undo");
+        assert!(files(&postfix) == before);
+        site.done(&postfix, "--apply --wiring policy");
+    }
+    // Edited on top of that: nobody can tell what is whose.
+    put([&first[0], &first[1]]);
+    fs::write(&path, &open).unwrap();
+    postfix.edit("-e message_size_limit=31000000");
+    let (exit, said) = site.refused(&postfix, "--undo --yes");
+    assert_eq!(exit, 1, "{said}");
+    assert!(
+        said.contains("was stopped while it put wiring policy"),
+        "{said}"
+    );
+    assert!(kept(&postfix).exists());
+}
+
+/// What a process left that was killed while it wrote is gone with the next change.
+#[test]
+fn nothing_is_left_lying_about() {
+    let site = Site::new("");
+    let postfix = site.stock();
+    site.done(&postfix, "--apply");
+    for place in [&postfix.dir, &kept(&postfix)] {
+        for name in ["main.cf", "master.cf"] {
+            fs::write(place.join(format!(".{name}.0123456789abcdef")), "half").unwrap();
+        }
+    }
+    let theirs = postfix.dir.join(".main.cf.swp");
+    fs::write(&theirs, "an editor's").unwrap();
+    site.done(&postfix, "--undo");
+    let mut left: Vec<_> = fs::read_dir(&postfix.dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    left.sort();
+    assert_eq!(left, [".main.cf.swp", "main.cf", "master.cf"]);
+}
+
+/// A service with another name asks outgate still.
+#[test]
+fn a_service_that_was_renamed() {
+    let site = Site::new("");
+    for (postfix, from, to) in [
+        (site.in_use("dovecot-rspamd"), "smtps", "465"),
+        (site.stock(), "submission ", "587 "),
+    ] {
+        let before = files(&postfix);
+        site.done(&postfix, "--apply");
+        let master = postfix.dir.join("master.cf");
+        let text = fs::read_to_string(&master).unwrap();
+        let rename = |line: &str| match line.strip_prefix(from) {
+            Some(rest) => format!("{to}{rest}\n"),
+            None => format!("{line}\n"),
+        };
+        fs::write(&master, text.lines().map(rename).collect::<String>()).unwrap();
+        let (exit, said) = site.refused(&postfix, "--undo --yes");
+        assert_eq!(exit, 1, "{said}");
+        let id = format!("{}/inet", to.trim());
+        assert!(
+            said.contains(&format!("smtpd_sasl_path of {id} in master.cf is \"outgate/auth.sock\", which outgate wrote in")),
+            "{said}"
+        );
+        // With its old name it can be taken back.
+        fs::write(&master, &text).unwrap();
+        site.done(&postfix, "--undo");
+        assert!(files(&postfix) == before);
+    }
+}
+
 /// What is taken out is Postfix's business alone.
 #[test]
 fn outgate_has_no_configuration_left() {

@@ -489,6 +489,12 @@ fn old_unused_users_are_found() {
     assert!(table.contains("never used"), "{table}");
     assert!(site.done(&["user", "show", "fresh"]).contains("never used"));
     assert_eq!(keys(&list[0].to_string()).len(), 17);
+    let none = site.run(&["user", "list", "--unused-for", "9000d"]);
+    assert!(
+        none.err.contains("no user was unused for that long"),
+        "{}",
+        none.err
+    );
 }
 
 #[test]

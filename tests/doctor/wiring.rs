@@ -373,6 +373,12 @@ const SHOWN: &[Case] = &[
         "proxy-line",
         "haproxy",
     ),
+    case(
+        "auth-milter",
+        &["-X smtpd_tls_cert_file"],
+        "no-certificate",
+        "there is no certificate",
+    ),
 ];
 
 /// What is wrong with what doctor says of a case; empty: nothing.

@@ -270,7 +270,10 @@ fn list(
     );
     if !left {
         shown?;
-        list.end("there is no such user; add one: outgate user add NAME");
+        list.end(match unused_for {
+            None => "there is no such user; add one: outgate user add NAME",
+            Some(_) => "no user was unused for that long",
+        });
     }
     Ok(Exit::Done)
 }

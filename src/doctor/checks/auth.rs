@@ -11,7 +11,8 @@ pub fn check(wired: &Wired<'_>, findings: &mut Vec<Finding>) {
         findings.extend(kind(door).map(|finding| finding.of(name)));
         findings.extend(mechanisms(door).map(|finding| finding.of(name)));
         if wired.facts.config.auth.require_tls {
-            findings.extend(encryption(door).map(|finding| finding.of(name)));
+            let finding = encryption(door).or_else(|| certificate(door));
+            findings.extend(finding.map(|finding| finding.of(name)));
         }
     }
 }
@@ -72,6 +73,21 @@ fn encryption(door: &Door<'_>) -> Option<Finding> {
                 door.postfix.set_for(door.service, LEVEL, right),
                 door.postfix
                     .set_for(door.service, "smtpd_tls_auth_only", "yes")
+            ),
+        )
+    })
+}
+
+/// Debian 13 installs Postfix without one, where the package ssl-cert is not there.
+fn certificate(door: &Door<'_>) -> Option<Finding> {
+    (!door.has_certificate()).then(|| {
+        Finding::problem(
+            "no-certificate",
+            "TLS is on, and there is no certificate for it",
+            "clients hear 454 TLS not available, and nobody can log in",
+            format!(
+                "in main.cf: smtpd_tls_chain_files = FILE, with the private key and then its certificates\n{}",
+                door.postfix.reload()
             ),
         )
     })

@@ -25,6 +25,11 @@ impl Settings {
         self.values.get(name).map(String::as_str)
     }
 
+    /// What main.cf sets, in no order.
+    pub fn own(&self) -> impl Iterator<Item = &str> {
+        self.own.iter().map(String::as_str)
+    }
+
     /// Whether main.cf sets it.
     pub fn is_own(&self, name: &str) -> bool {
         self.own.contains(name)
