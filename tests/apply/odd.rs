@@ -125,7 +125,8 @@ fn what_it_means_in_short() {
 fn doors_for_networks() {
     let site = Site::new("");
     let postfix = site.with(
-        "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\nsmtpd_sasl_auth_enable = yes\n",
+        "smtpd_sasl_type = dovecot\nsmtpd_sasl_path = private/auth\nsmtpd_sasl_auth_enable = yes\n\
+         smtpd_tls_cert_file = /etc/ssl/certs/ssl-cert-snakeoil.pem\n",
         "smtp inet n - n - - smtpd\nsubmission inet n - n - - smtpd\n  -o smtpd_tls_security_level=encrypt\n\
          10028 inet n - n - - smtpd\n  -o smtpd_recipient_restrictions=permit_mynetworks,reject\n\
          590 inet n - n - - smtpd\n  -o smtpd_client_restrictions=permit_mynetworks,reject\n\
