@@ -51,7 +51,7 @@ temporary, try again; \fB78\fR the configuration is wrong, or names a store that
 .SH "SEE ALSO"
 \fBoutgate.toml\fR(5), \fBpostconf\fR(5), \fBmaster\fR(5)
 .PP
-The book, \fI/usr/share/doc/outgate/book/src\fR: begin with \fItutorial.md\fR; \fIreplies/index.md\fR has a page for each reply
+The book, \fI/usr/share/doc/outgate/docs/src\fR: begin with \fItutorial.md\fR; \fIreplies/index.md\fR has a page for each reply
 that a client can read.
 "#;
 
@@ -149,7 +149,7 @@ fn configuration() -> String {
     }
     paragraph(&mut page, &mut comment);
     page + ".SH \"SEE ALSO\"\n\\fBoutgate\\fR(8), \\fBoutgate-check-config\\fR(1)\n.PP\n\
-         The book: \\fI/usr/share/doc/outgate/book/src\\fR\n"
+         The book: \\fI/usr/share/doc/outgate/docs/src\\fR\n"
 }
 
 /// `# key = default`

@@ -88,8 +88,8 @@ impl Running<'_> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        let _ = Command::new("postfix")
-            .arg("-c")
+        let _ = Command::new("timeout")
+            .args(["30", "postfix", "-c"])
             .arg(&self.postfix.dir)
             .arg("stop")
             .output();

@@ -381,12 +381,7 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
-        let stop = Command::new("postfix")
-            .arg("-c")
-            .arg(self.path("etc"))
-            .arg("stop")
-            .output();
-        drop(stop);
+        stop(&self.path("etc"), &self.path("spool"));
         if let Some(mut child) = self.outgate.take() {
             let _ = child.kill();
             let _ = child.wait();
@@ -435,4 +430,17 @@ pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
         std::thread::park_timeout(Duration::from_millis(20));
     }
     panic!("not within 20 s: {what}");
+}
+
+/// Ends a private Postfix. What says that it is being stopped says so to a postlogd that may hang: then all of
+/// its processes are killed.
+fn stop(etc: &Path, spool: &Path) {
+    let both =
+        "timeout --kill-after=5 30 postfix -c \"$0\" stop || kill -9 -- -$(tr -d ' ' <\"$1\")";
+    let done = Command::new("sh")
+        .args(["-c", both])
+        .arg(etc)
+        .arg(spool.join("pid/master.pid"))
+        .output();
+    drop(done);
 }
