@@ -269,8 +269,13 @@ impl FromStr for Zone {
         if text == "UTC" {
             return Ok(Zone::default());
         }
-        let zone = TimeZone::get(text)
-            .map_err(|_| format!("{text:?} is not a time zone: write e.g. \"Europe/Berlin\""))?;
+        let zone = TimeZone::get(text).map_err(|_| {
+            let remedy = match jiff::tz::db().is_definitively_empty() {
+                true => "this host knows none but UTC: apt install tzdata",
+                false => "write e.g. \"Europe/Berlin\"",
+            };
+            format!("{text:?} is not a time zone: {remedy}")
+        })?;
         Ok(Zone(zone))
     }
 }
