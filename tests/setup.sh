@@ -10,8 +10,8 @@
 set -eu
 
 # gcc and libc6-dev build SQLite and the linker's input; the rest is the mail side:
-# libnet-ssleay-perl is what swaks needs for STARTTLS, openssl makes the certificate for it.
-wanted="gcc libc6-dev make ca-certificates openssl postfix swaks libnet-ssleay-perl $*"
+# libnet-ssleay-perl is what swaks needs for STARTTLS, openssl makes the certificate for it, procps has kill.
+wanted="gcc libc6-dev make ca-certificates openssl postfix swaks libnet-ssleay-perl procps $*"
 
 missing=
 for package in $wanted; do
