@@ -68,12 +68,14 @@ impl Domain {
         &self.0
     }
 
-    /// The name with its U-labels, for people. Compare [`Domain`]s, never this.
+    /// The name with its U-labels, for people, where whoever reads them can write the same name with them.
+    /// Compare [`Domain`]s, never this.
     pub fn unicode(&self) -> String {
         let (text, result) = idna::domain_to_unicode(&self.0);
         match result {
-            Ok(()) => text,
-            Err(_) => self.0.to_string(),
+            Ok(()) if Domain::parse(&text).as_ref() == Ok(self) => text,
+            // An A-label may hold another one, or signs that no host name has.
+            Ok(()) | Err(_) => self.0.to_string(),
         }
     }
 
