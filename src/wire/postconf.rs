@@ -5,6 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use super::copy::{MAIN, MASTER};
 use super::edit::{Edit, Spot};
 use super::failed::Failed;
 use super::snippet::option;
@@ -23,8 +24,8 @@ pub fn edit(directory: &Path, edits: &[Edit]) -> Result<(), Failed> {
     let directory = directory.to_owned();
     for edit in edits {
         let file = match edit.spot {
-            Spot::Main { .. } => "main.cf",
-            Spot::Option { .. } | Spot::Chroot { .. } | Spot::Service { .. } => "master.cf",
+            Spot::Main { .. } => MAIN,
+            Spot::Option { .. } | Spot::Chroot { .. } | Spot::Service { .. } => MASTER,
         };
         end_line(&directory.join(file))?;
         for arguments in commands(&directory, edit)? {
@@ -60,7 +61,7 @@ fn ask(directory: &PathBuf, arguments: &[String]) -> Result<String, Failed> {
 /// Postfix's programs wait until main.cf has not been changed for a second, lest they read half of it.
 fn age(directory: &Path) {
     let old = SystemTime::UNIX_EPOCH + Duration::from_secs(86_400);
-    for name in ["main.cf", "master.cf"] {
+    for name in [MAIN, MASTER] {
         let file = File::options().append(true).open(directory.join(name));
         // Where it cannot be done, postconf waits.
         let _ = file.and_then(|file| file.set_modified(old));

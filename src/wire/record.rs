@@ -9,6 +9,7 @@ use blake2::{Blake2b256, Digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::copy::{MAIN, MASTER};
 use super::edit::{Edit, Spot};
 use super::failed::Failed;
 use super::place;
@@ -90,7 +91,7 @@ impl Record {
 
     /// The one that is kept for this configuration directory.
     pub fn load(directory: &Path) -> Result<Option<Record>, Failed> {
-        let path = directory.join(DIRECTORY).join(FILE);
+        let path = place_of(directory).join(FILE);
         let text = match fs::read(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -106,7 +107,7 @@ impl Record {
 
     /// Keeps it, and the files as they were.
     pub fn save(&self, directory: &Path, before: [(&str, &[u8]); 2]) -> Result<(), Failed> {
-        let place = directory.join(DIRECTORY);
+        let place = place_of(directory);
         match fs::DirBuilder::new().mode(0o700).create(&place) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
                 return Err(Failed::io("make", &place, &error));
@@ -124,7 +125,7 @@ impl Record {
     /// Forgets it. What else is in the directory stays.
     pub fn remove(directory: &Path) -> Result<(), Failed> {
         let place = place_of(directory);
-        for name in [FILE, "main.cf", "master.cf"] {
+        for name in [FILE, MAIN, MASTER] {
             let path = place.join(name);
             place::sweep(&path);
             match fs::remove_file(&path) {
